@@ -1,0 +1,83 @@
+/*
+ * conf.h - the settings: one table (conf.c) says name, type, place, default, reloadable, help.
+ *
+ * Read in this order, later wins: defaults; one file (`--config FILE`, or `bellpush.conf` beside
+ * the executable, or /etc/bellpush/bellpush.conf; the first that exists); environment
+ * BELLPUSH_NAME; command line `--set name=value`.
+ *
+ * File: lines `name = value`; '#' begins a comment line; a value may stand in double quotes.
+ * Lists are comma-separated.  Sizes take k, m, g (1024s); times take ms, s, m, h, d.
+ * Unknown names, bad values and names given twice are errors with file and line.
+ */
+#ifndef CORE_CONF_H
+#define CORE_CONF_H
+
+#include <stdio.h>
+
+#include "core/buf.h"
+
+struct conf_list {
+    char **at; /* NUL-terminated each */
+    size_t n;
+};
+
+struct conf {
+    /* database */
+    char *database;             /* libpq connection string; "": the PG* environment */
+    char *listen_database;      /* the same for LISTEN only; "": as database */
+    int64_t database_pool;      /* query connections per process */
+    struct conf_list channels;  /* plain NOTIFY channels to record */
+    /* front */
+    char *listen;               /* FastCGI: path or host:port; "": the socket at fd 0 */
+    int64_t max_open;           /* open requests; 0: as many as descriptors allow */
+    int64_t processes;          /* one-request mode: how many processes the site may run */
+    char *one_request;          /* auto | yes | no: does each process get one request at a time? */
+    char *slots_file;           /* one-request mode: shared lock file; "": in the temp folder */
+    int64_t drain_ms;           /* longest graceful stop */
+    /* events */
+    int64_t max_event_bytes, max_body_bytes;
+    int64_t max_batch;          /* events in one publish */
+    int64_t max_topics;         /* filters of one request */
+    int64_t journal_events, journal_bytes;
+    /* readers */
+    int64_t heartbeat_ms, retry_ms;
+    int64_t poll_wait_ms;       /* longest hold of a poll */
+    int64_t poll_limit;         /* most events of one poll */
+    int64_t stream_bytes;       /* /stream ends cleanly after so many; 0: never */
+    int64_t queue_bytes;        /* a slow reader is paused above */
+    int64_t queue_age_ms;       /* and closed when it takes nothing for so long */
+    /* rights */
+    char *publish_key, *publish_key_file;
+    struct conf_list closed;    /* filters nobody may subscribe to without a right */
+    struct conf_list cors_origins;
+    /* housekeeping */
+    int64_t probe_ms;           /* self-probe and head check of the listening connection */
+    char *log_file, *log_level;
+
+    const char *origin[64];     /* per setting: where the value came from; conf.c */
+};
+
+/* Fill in all defaults.  RC_NOMEM. */
+enum rc conf_init(struct conf *) MUST_USE;
+void conf_fini(struct conf *); /* wipes secrets */
+
+/*
+ * Each returns RC_OK, or RC_SYNTAX after appending one line per error to *errors
+ * ("bellpush.conf:12: unknown setting 'databse'; did you mean 'database'?").
+ */
+enum rc conf_read_file(struct conf *, const char *path, struct buf *errors) MUST_USE;
+enum rc conf_read_env(struct conf *, char *const *environment, struct buf *errors) MUST_USE;
+enum rc conf_set(struct conf *, const char *name_is_value, const char *origin,
+                 struct buf *errors) MUST_USE;
+
+/* Checks that span settings, the closed filters and the channel names; reads publish_key_file. */
+enum rc conf_check(struct conf *, struct buf *errors) MUST_USE;
+
+/* `--check-config`: every effective setting with its source, as a file that could be read again.
+   Secrets are shown as "***". */
+void conf_print(const struct conf *, struct buf *out);
+
+/* `--help-config`: name, type, default, help. */
+void conf_help(struct buf *out);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * follow.h - one reader's way through the log: from a cursor through the past into the present.
+ *
+ *                   cursor known, inside the journal
+ *      LOCATE ----------------------------------------.
+ *        | older                                       v
+ *        '--> REPLAY (pages from the database) --> JOURNAL --> LIVE (the hub tells)
+ *               ^            no room                |  ^          |
+ *               '------------- PAUSED <-------------'--+----------'   follow_resume()
+ *
+ * Written once for every transport: stream, poll, WebSocket and MQTT embed a struct follow and are
+ * called back with events in log order, each once.  A reader that takes no more is not queued for:
+ * it keeps only its number (PAUSED) and is brought forward again from the journal or the database.
+ *
+ * What cannot be delivered is told by gap(), before the first event after it.
+ */
+#ifndef CORE_FOLLOW_H
+#define CORE_FOLLOW_H
+
+#include "core/hub.h"
+#include "core/source.h"
+
+struct follow;
+
+enum gap_reason {
+    GAP_EXPIRED, /* the cursor is older than what retention kept */
+    GAP_EPOCH,   /* the cursor belongs to another history: another database, a restore, a fail-over */
+    GAP_UNKNOWN, /* the cursor was never given out: not of our form, or ahead of the log */
+};
+const char *gap_name(enum gap_reason); /* "expired", "epoch", "unknown" */
+
+struct follow_ops {
+    /* Next event (lent).  RC_OK: more.  RC_AGAIN: taken, but no more until follow_resume().
+       RC_CLOSED: the follower has been stopped meanwhile, do not touch it. */
+    enum rc (*event)(struct follow *, struct event *);
+    /* Something may be missing; the reader goes on after seq.  Same return values. */
+    enum rc (*gap)(struct follow *, enum gap_reason, int64_t continues_after);
+    /* All that is committed has been handed out: from here on it is live.  Same return values. */
+    enum rc (*caught_up)(struct follow *);
+    /* Cannot go on (RC_LIMIT: too many questions; RC_NOMEM).  Stop it. */
+    void (*failed)(struct follow *, enum rc);
+};
+
+enum since_kind { SINCE_NOW, SINCE_EARLIEST, SINCE_CURSOR, SINCE_TIME, SINCE_FOREIGN };
+
+struct since {
+    enum since_kind kind;
+    struct cursor cursor; /* SINCE_CURSOR */
+    int64_t ago_ms;       /* SINCE_TIME: so long ago */
+};                        /* SINCE_FOREIGN: a cursor that is none of ours: gap, then now */
+
+struct follow {
+    struct subscriber sub;
+    struct server *server;
+    const struct follow_ops *ops;
+    struct source_call *call;
+    struct follow *next, **link; /* server's list of all followers */
+    int64_t seq;                 /* everything up to here is done for this reader */
+    uint8_t state;
+    bool sees_closed; /* some event that matches may be closed to this reader: ask per event */
+};
+
+/*
+ * Begin; calls back perhaps from within.  filters: n >= 1 valid filters, copied.
+ * Zeroed struct follow.  RC_NOMEM: nothing has begun.
+ */
+enum rc follow_start(struct follow *, struct server *, const struct follow_ops *,
+                     const struct slice *filters, size_t n, const struct since *) MUST_USE;
+
+void follow_resume(struct follow *); /* room again; not paused: nothing happens */
+void follow_stop(struct follow *);   /* no further callbacks; not started: nothing happens */
+
+/* The number up to which this reader has everything: its cursor.  -1: not known yet. */
+int64_t follow_cursor(const struct follow *);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * hub.h - who wants to hear which topics, and telling them.
+ *
+ * A tree of topic levels.  Filters are interned: a thousand subscribers of one filter share one
+ * node, and a subscription costs one small link per filter.  hub_publish() walks only the branches
+ * that the event's topic can match, so its cost grows with the subscribers that match, not with
+ * all of them.  A subscriber whose filters overlap is told once per event.
+ *
+ * deliver() may end its own subscription or any other (marked now, swept after the walk), and may
+ * subscribe new ones (they hear the next event, not this one).
+ */
+#ifndef CORE_HUB_H
+#define CORE_HUB_H
+
+#include "core/event.h"
+
+struct hub;      /* opaque: hub.c */
+struct hub_link; /* one (subscriber, filter) pair; opaque */
+
+/* Embedded in its owner.  Zero it, set deliver; the rest is the hub's. */
+struct subscriber {
+    void (*deliver)(struct subscriber *, struct event *); /* event is lent */
+    struct hub_link *links;                               /* NULL: not subscribed */
+    int64_t told;                                         /* seq of the last event delivered */
+};
+
+struct hub *hub_new(void) MUST_USE; /* gives; NULL: no memory */
+void hub_free(struct hub *);        /* all must have unsubscribed */
+
+/* Subscribe to n (>= 1) valid filters at once; copies them.  RC_NOMEM: nothing was subscribed. */
+enum rc hub_subscribe(struct hub *, struct subscriber *, const struct slice *filters,
+                      size_t n) MUST_USE;
+void hub_unsubscribe(struct hub *, struct subscriber *); /* not subscribed: nothing happens */
+
+/* Tell every matching subscriber; returns how many were told. */
+size_t hub_publish(struct hub *, struct event *);
+
+/* Would this subscriber hear that topic? */
+bool hub_wants(const struct hub *, const struct subscriber *, struct slice topic);
+
+/* The subscriber's i-th filter appended to out; false: no such i. */
+bool hub_filter(const struct hub *, const struct subscriber *, size_t i, struct buf *out);
+
+/* Subscribers now; distinct filters now. */
+size_t hub_subscribers(const struct hub *);
+size_t hub_filters(const struct hub *);
+
+/* Call back for every distinct filter with its number of subscribers; stops when fn returns false. */
+void hub_each(const struct hub *, bool (*fn)(void *arg, struct slice filter, size_t subscribers),
+              void *arg);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * outbox.h - what one connection still has to send.
+ *
+ *      head        sent part   [own bytes][event bytes][event bytes] …      queue
+ *      of frame    |<-- off -->|<---------- frame_left ---------->|
+ *
+ * The payload is a queue of slices: either bytes of its own (copied) or bytes of a shared event
+ * (lent, with one reference).  Whoever sends cuts the payload into frames: FastCGI records, HTTP
+ * chunks, or nothing at all; frame() writes a head before each.  So everything that waits for a
+ * socket leaves in one sendmsg(), however many events it is.  The queue exists only while
+ * something waits.
+ */
+#ifndef CORE_OUTBOX_H
+#define CORE_OUTBOX_H
+
+#include "core/event.h"
+
+enum {
+    OUTBOX_HEAD_MAX = 24,     /* bytes a frame head may take */
+    OUTBOX_FRAME_MAX = 65528, /* payload bytes of one frame, multiple of 8 */
+};
+
+struct outbox_item;
+
+struct outbox {
+    struct outbox_item *items; /* ring of cap items; NULL while empty */
+    uint32_t first, count, cap;
+    uint32_t off;        /* bytes of the first item that are sent */
+    size_t bytes;        /* payload bytes that wait */
+    uint32_t frame_left; /* payload bytes of the announced frame that wait */
+    uint8_t head_len, head_off;
+    uint8_t head[OUTBOX_HEAD_MAX];
+};
+
+/*
+ * Write the head of a frame of payload bytes (1 to OUTBOX_FRAME_MAX); returns the head's length.
+ * NULL as a framer: no frames.
+ */
+typedef size_t outbox_frame_fn(void *arg, size_t payload, uint8_t head[OUTBOX_HEAD_MAX]);
+
+void outbox_init(struct outbox *);
+void outbox_fini(struct outbox *); /* drops everything */
+
+/* Queue a copy of the bytes; queue bytes of an event (takes its own reference). */
+enum rc outbox_put(struct outbox *, struct slice) MUST_USE;
+enum rc outbox_lend(struct outbox *, struct event *, struct slice) MUST_USE;
+
+/* Does nothing at all wait, not even a head? */
+static inline bool outbox_empty(const struct outbox *o)
+{
+    return o->count == 0 && o->head_len == o->head_off;
+}
+
+/*
+ * Send what waits to a non-blocking descriptor (socket, pipe or file).
+ * RC_OK: all is sent.  RC_AGAIN: the peer takes no more now.  RC_CLOSED: the peer is gone.
+ */
+enum rc outbox_send(struct outbox *, int fd, outbox_frame_fn *, void *arg) MUST_USE;
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * request.h - the door between those who carry requests and those who answer them.
+ *
+ * A transport (FastCGI, CGI, the sidecar's HTTP/1.1, the tests' loopback) embeds a struct request
+ * in its own, fills it once the whole request (head and body) has arrived, and calls
+ * server->serve(request).  A handler answers:
+ *
+ *      reply_begin  ->  reply_write | reply_lend, any number  ->  reply_end
+ *
+ * either at once or later, from its own callbacks.  While a reply is open the transport tells the
+ * handler through reply_ops, set by reply_hold():
+ *
+ *      room    what was queued has all been taken by the peer: more may be written
+ *      gone    the peer has left, or its memory ran out: the request is over, release everything,
+ *              write nothing.  Called at most once, never after reply_end(), never from within
+ *              reply_begin/write/lend/end.
+ *      drain   the server wants to stop: bring this reply to its end soon
+ *
+ * What request_*() lends is valid only until serve() returns: copy what you keep.  After
+ * reply_end() the request is the transport's again and must not be touched.
+ * A write that fails for want of memory marks the reply as broken; gone() follows in the loop's
+ * next turn, so handlers need no error paths of their own for writing.
+ */
+#ifndef CORE_REQUEST_H
+#define CORE_REQUEST_H
+
+#include "core/event.h"
+
+struct server;
+struct request;
+
+struct reply_ops {
+    void (*room)(void *owner); /* may be NULL */
+    void (*gone)(void *owner);
+    void (*drain)(void *owner);
+};
+
+/* One per transport. */
+struct request_ops {
+    /* Value of a header, name in lower case ("last-event-id"); {NULL, 0}: absent.  Lent. */
+    struct slice (*header)(const struct request *, const char *name);
+    /* Head: status, and header lines "Name: value\r\n"…; without the blank line. */
+    enum rc (*begin)(struct request *, int status, struct slice headers);
+    enum rc (*write)(struct request *, struct slice); /* copies */
+    enum rc (*lend)(struct request *, struct event *, struct slice);
+    void (*end)(struct request *);
+    size_t (*queued)(const struct request *); /* payload bytes not yet taken by the kernel */
+};
+
+struct request {
+    const struct request_ops *ops;
+    struct server *server;
+    struct request *next_open, **open_link; /* server's list of held requests */
+    const struct reply_ops *reply_ops;      /* NULL: not held */
+    void *owner;                            /* the handler's, passed to reply_ops */
+
+    /* Valid until serve() returns. */
+    const struct request_head *head;
+
+    uint8_t begun : 1, broken : 1, head_only : 1, one_slot : 1;
+};
+
+struct request_head {
+    struct slice method; /* "GET" */
+    struct slice mount;  /* SCRIPT_NAME: "/push" or "" */
+    struct slice path;   /* PATH_INFO, decoded: "/events" */
+    struct slice query;  /* still encoded, without '?' */
+    struct slice body;
+    struct slice remote; /* the peer's address, for the log */
+    bool body_too_large; /* the body passed max_body_bytes and was thrown away */
+};
+
+/* Look at the request.  Lent until serve() returns. */
+struct slice request_header(const struct request *, const char *lower_case_name);
+
+/* Answer.  Header lines end in "\r\n".  HEAD: the transport sends no body. */
+void reply_begin(struct request *, int status, struct slice headers);
+void reply_write(struct request *, struct slice);
+void reply_lend(struct request *, struct event *, struct slice bytes_of_event);
+void reply_end(struct request *);
+
+/* Keep the reply open beyond serve(), and hear of its fate. */
+void reply_hold(struct request *, const struct reply_ops *, void *owner);
+
+/* Payload bytes that the peer has not yet taken. */
+size_t reply_queued(const struct request *);
+
+/* For transports: tell the handler, if it holds.  request_gone() also ends the holding. */
+void request_room(struct request *);
+void request_gone(struct request *);
+
+#endif

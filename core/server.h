@@ -1,0 +1,118 @@
+/*
+ * server.h - one process: what its rooms share, made in main and handed down.
+ *
+ * The source feeds it (server_epoch, server_events, server_gap); it keeps the journal and lets the
+ * hub tell the followers.  Transports call serve().  Whoever has bytes to send or an answer to
+ * finish puts itself on the list of the turn and is called once before the loop waits again: that
+ * is where many events become one write.
+ */
+#ifndef CORE_SERVER_H
+#define CORE_SERVER_H
+
+#include <uv.h>
+
+#include "core/conf.h"
+#include "core/follow.h"
+#include "core/gate.h"
+#include "core/hub.h"
+#include "core/journal.h"
+#include "core/log.h"
+#include "core/request.h"
+#include "core/source.h"
+#include "core/wheel.h"
+
+/* Something to do once at the end of this loop turn; embedded in its owner, zeroed at first. */
+struct turn {
+    struct turn *next, **link;    /* link: NULL when not on the list */
+    void (*run)(struct turn *);   /* may put turns on the list again, or free any */
+};
+
+enum source_state {
+    SOURCE_AWAY,      /* no connection; why says more */
+    SOURCE_POLLING,   /* connected, but LISTEN is silent (a pooler?): asks once a second */
+    SOURCE_LISTENING, /* as it should be */
+};
+
+struct stats { /* since start; for /status */
+    uint64_t requests, published, events, deliveries, gaps, slow_closed, refused, bells, reads;
+    uint64_t journal_replays, database_replays, reconnects, recorded, relayed;
+};
+
+struct server {
+    uv_loop_t *loop;
+    struct conf *conf;
+    struct log log;
+    struct hub *hub;
+    struct journal *journal;
+    struct wheel *wheel;
+    struct source *source;
+    void (*serve)(struct request *); /* handlers/routes.c */
+    struct stats stats;
+
+    /* the log, as far as this process has seen it */
+    char epoch[EPOCH_MAX + 1]; /* "": not known yet */
+    int64_t head;              /* every event up to here has been told */
+    int64_t head_time_us;      /* when the newest event was published; 0: none seen */
+    enum source_state source_state;
+    char source_why[256]; /* for the operator: the reason for AWAY or POLLING */
+    bool housekeeper;     /* this process records, relays and prunes */
+    char mode[8];         /* "commit" or "relay" */
+
+    /* requests */
+    struct request *open; /* held ones */
+    size_t open_count, max_open;
+    bool one_slot;        /* this process gets one request at a time */
+    int slots_fd;         /* one-slot mode: shared lock file; -1: none */
+    bool draining;
+    int64_t started_us;
+
+    /* private to server.c */
+    struct follow *followers;
+    struct turn *turns;
+    uv_prepare_t prepare;
+    uv_check_t check;
+};
+
+/* loop, conf and log are the caller's and outlive the server.  RC_NOMEM. */
+enum rc server_init(struct server *, uv_loop_t *, struct conf *) MUST_USE;
+void server_fini(struct server *); /* source already freed, no open request; closes its handles */
+
+/* Run at the end of this loop turn; on the list already: nothing happens. */
+void turn_add(struct server *, struct turn *);
+void turn_cancel(struct turn *);
+
+/* --- for the source ------------------------------------------------------------------------ */
+
+/*
+ * The log's history is epoch, its newest number head: called at every (re)connect before any
+ * events.  First time: the journal starts at head.  Same epoch: nothing is lost, events go on
+ * after server->head (returned) unless pruned_to has passed it (then followers are told of the gap
+ * and go on after pruned_to).  Other epoch: followers are told and go on after head.
+ * Returns the number after which the source shall read on.
+ */
+int64_t server_epoch(struct server *, const char *epoch, int64_t pruned_to, int64_t head);
+
+/* New events in log order, every event of the log in (server->head, upto].  Lent. */
+void server_events(struct server *, struct event *const *, size_t n, int64_t upto);
+
+void server_state(struct server *, enum source_state, const char *why);
+
+/* --- for handlers: capacity (DESIGN.md section 5) --------------------------------------------- */
+
+struct grant {
+    bool refuse;      /* say 503 with Retry-After */
+    int64_t hold_ms;  /* hold this long at most; 0: answer at once */
+    int64_t retry_ms; /* tell the client to come back after this (jittered) */
+    int slot;         /* one-slot mode: lock to give back; -1: none */
+};
+
+/* May one more reply be held, for wanted_ms? */
+struct grant server_grant(struct server *, int64_t wanted_ms);
+void server_grant_end(struct server *, struct grant *);
+
+/* --- for main ------------------------------------------------------------------------------ */
+
+/* Tell every held reply to end (reply_ops.drain). */
+void server_drain(struct server *);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * source.h - where events come from and go to: the database, seen from core.
+ *
+ * Declared here, defined in sql/pg_source.c; tests link a fake instead - the linker chooses.
+ * The source feeds the server through server_epoch(), server_events() and server_state() (see
+ * server.h); everybody else asks questions with the functions below.
+ *
+ * Questions are copied, answered by a callback on the loop thread, never from within the asking
+ * call.  While the database is away, replays and locates wait for its return; publishes are
+ * answered with RC_SOURCE at once, because nobody should believe in a publish that waits.
+ */
+#ifndef CORE_SOURCE_H
+#define CORE_SOURCE_H
+
+#include "core/event.h"
+
+struct server;
+struct source;      /* opaque */
+struct source_call; /* a question under way; opaque */
+
+/* Start connecting; gives.  NULL: no memory, or the configuration is unusable (logged). */
+struct source *source_new(struct server *) MUST_USE;
+
+/* Close everything and free; open calls are cancelled.  done() when no handle of it is left. */
+void source_free(struct source *, void (*done)(void *arg), void *arg);
+
+/* The callback will not come.  NULL: nothing happens.  A publish under way still takes place. */
+void source_cancel(struct source_call *);
+
+/* --- publish ------------------------------------------------------------------------------- */
+
+struct draft { /* an event that has no number yet */
+    struct slice topic, type, content_type, id, data;
+    int64_t expires_ms; /* from now; 0: never */
+    bool retain, is_private;
+};
+
+struct publication { /* what a publish came to */
+    enum rc rc;      /* RC_OK committed; RC_SOURCE database away or outcome unknown; RC_SYNTAX or
+                        RC_LIMIT: the database refused the input; RC_AGAIN: same idempotency key
+                        still under way; RC_DENIED: key already used for another body */
+    const char *why; /* for a person; "" when RC_OK */
+    const int64_t *seqs; /* numbers, in the order of the drafts; NULL in relay mode: numbered soon */
+    size_t n;
+    bool repeated;   /* answered from an earlier publish with the same idempotency key */
+};
+typedef void published_fn(void *arg, const struct publication *);
+
+/*
+ * Commit n drafts in one transaction, all or nothing.  key: idempotency key, or empty.
+ * NULL: no memory, or too many publishes wait (the callback does not come).
+ */
+struct source_call *source_publish(struct source *, const struct draft *, size_t n,
+                                   struct slice key, published_fn *, void *arg) MUST_USE;
+
+/* --- read the past ------------------------------------------------------------------------- */
+
+struct replay {
+    enum rc rc; /* RC_OK, RC_LIMIT: too many questions wait */
+    struct event *const *events; /* ascending; lent for the callback: ref what you keep */
+    size_t n;
+    int64_t upto; /* every matching event with after < seq <= upto is among them */
+};
+typedef void replayed_fn(void *arg, const struct replay *);
+
+/*
+ * Matching events after a number, in pages: ask again from upto while more is wanted.  Pages are
+ * bounded in count, bytes and rows looked at.  upto > after unless the log ends at after.
+ */
+struct source_call *source_replay(struct source *, int64_t after, const struct slice *filters,
+                                  size_t n, replayed_fn *, void *arg) MUST_USE;
+
+struct place {
+    enum rc rc;
+    const char *epoch;
+    int64_t pruned_to; /* everything at or below may be gone */
+    int64_t head;      /* number of the newest committed event */
+    int64_t seq;       /* number after which the asked time begins; pruned_to <= seq <= head */
+};
+typedef void located_fn(void *arg, const struct place *);
+
+/* Where in the log was time_us (microseconds since 1970)?  0: its beginning. */
+struct source_call *source_locate(struct source *, int64_t time_us, located_fn *,
+                                  void *arg) MUST_USE;
+
+#endif
