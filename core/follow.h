@@ -1,12 +1,14 @@
 /*
  * follow.h - one reader's way through the log: from a cursor through the past into the present.
  *
- *                   cursor known, inside the journal
- *      LOCATE ----------------------------------------.
- *        | older                                       v
- *        '--> REPLAY (pages from the database) --> JOURNAL --> LIVE (the hub tells)
- *               ^            no room                |  ^          |
- *               '------------- PAUSED <-------------'--+----------'   follow_resume()
+ *      WAITING (the log's epoch is not known yet)
+ *         v
+ *      LOCATING (asking where a time is, or how far the log goes)
+ *         v
+ *      REPLAYING (pages from the database) --> the journal, at one go --> LIVE (the hub tells)
+ *         ^                |  no room                   |  ^               |
+ *         '--------------- PAUSED <---------------------+--+---------------'
+ *                                                    follow_resume()
  *
  * Written once for every transport: stream, poll, WebSocket and MQTT embed a struct follow and are
  * called back with events in log order, each once.  A reader that takes no more is not queued for:
@@ -17,6 +19,7 @@
 #ifndef CORE_FOLLOW_H
 #define CORE_FOLLOW_H
 
+#include "core/gate.h"
 #include "core/hub.h"
 #include "core/source.h"
 
@@ -55,14 +58,19 @@ struct follow {
     const struct follow_ops *ops;
     struct source_call *call;
     struct follow *next, **link; /* server's list of all followers */
-    int64_t seq;                 /* everything up to here is done for this reader */
+    union {
+        struct since *since; /* until the place is known */
+        int64_t head;        /* while a page is on its way: server->head when it was asked for */
+    };
+    int64_t seq; /* everything up to here is done for this reader */
     uint8_t state;
-    bool sees_closed; /* some event that matches may be closed to this reader: ask per event */
+    bool doubts;    /* some event that matches may be closed to this reader: ask the gate */
+    struct who who; /* as whom it reads; the caller sets it before follow_start() */
 };
 
 /*
  * Begin; calls back perhaps from within.  filters: n >= 1 valid filters, copied.
- * Zeroed struct follow.  RC_NOMEM: nothing has begun.
+ * Zeroed struct follow but for who.  RC_NOMEM: nothing has begun.
  */
 enum rc follow_start(struct follow *, struct server *, const struct follow_ops *,
                      const struct slice *filters, size_t n, const struct since *) MUST_USE;
@@ -72,5 +80,11 @@ void follow_stop(struct follow *);   /* no further callbacks; not started: nothi
 
 /* The number up to which this reader has everything: its cursor.  -1: not known yet. */
 int64_t follow_cursor(const struct follow *);
+
+/* --- for server.c: the log's history has turned out to be another, or to have a hole ----------- */
+
+void follow_place_known(struct follow *); /* the epoch is known now: waiting readers go on */
+/* Tell of the gap; go on live after server->head (epoch) or after seq (expired). */
+void follow_interrupt(struct follow *, enum gap_reason, int64_t continues_after);
 
 #endif

@@ -28,13 +28,14 @@ struct outbox {
     uint32_t off;        /* bytes of the first item that are sent */
     size_t bytes;        /* payload bytes that wait */
     uint32_t frame_left; /* payload bytes of the announced frame that wait */
+    bool finishing, finished; /* a trailer is wanted; it has been announced */
     uint8_t head_len, head_off;
     uint8_t head[OUTBOX_HEAD_MAX];
 };
 
 /*
  * Write the head of a frame of payload bytes (1 to OUTBOX_FRAME_MAX); returns the head's length.
- * NULL as a framer: no frames.
+ * payload 0: write the trailer that ends it all (outbox_finish()).  NULL as a framer: no frames.
  */
 typedef size_t outbox_frame_fn(void *arg, size_t payload, uint8_t head[OUTBOX_HEAD_MAX]);
 
@@ -45,14 +46,21 @@ void outbox_fini(struct outbox *); /* drops everything */
 enum rc outbox_put(struct outbox *, struct slice) MUST_USE;
 enum rc outbox_lend(struct outbox *, struct event *, struct slice) MUST_USE;
 
+/* Nothing more will be queued: after the last payload the framer's trailer follows, in the same
+   write. */
+static inline void outbox_finish(struct outbox *o)
+{
+    o->finishing = true;
+}
+
 /* Does nothing at all wait, not even a head? */
 static inline bool outbox_empty(const struct outbox *o)
 {
-    return o->count == 0 && o->head_len == o->head_off;
+    return o->count == 0 && o->head_len == o->head_off && (!o->finishing || o->finished);
 }
 
 /*
- * Send what waits to a non-blocking descriptor (socket, pipe or file).
+ * Send what waits to a non-blocking descriptor (socket, pipe or file; SIGPIPE is ignored).
  * RC_OK: all is sent.  RC_AGAIN: the peer takes no more now.  RC_CLOSED: the peer is gone.
  */
 enum rc outbox_send(struct outbox *, int fd, outbox_frame_fn *, void *arg) MUST_USE;

@@ -68,9 +68,9 @@ struct server {
 
     /* private to server.c */
     struct follow *followers;
-    struct turn *turns;
-    uv_prepare_t prepare;
-    uv_check_t check;
+    struct turn *turns, **turns_end;
+    uv_prepare_t prepare; /* runs the turns just before the loop waits */
+    uv_idle_t idle;       /* active while turns remain: keeps the loop from waiting */
 };
 
 /* loop, conf and log are the caller's and outlive the server.  RC_NOMEM. */

@@ -60,12 +60,14 @@ struct replay {
     struct event *const *events; /* ascending; lent for the callback: ref what you keep */
     size_t n;
     int64_t upto; /* every matching event with after < seq <= upto is among them */
+    int64_t pruned_to; /* retention's mark, read after the rows: where it has passed `after`, some
+                          of them may be missing */
 };
 typedef void replayed_fn(void *arg, const struct replay *);
 
 /*
  * Matching events after a number, in pages: ask again from upto while more is wanted.  Pages are
- * bounded in count, bytes and rows looked at.  upto > after unless the log ends at after.
+ * bounded in count, bytes and rows looked at.  upto > after unless nothing is committed after it.
  */
 struct source_call *source_replay(struct source *, int64_t after, const struct slice *filters,
                                   size_t n, replayed_fn *, void *arg) MUST_USE;
