@@ -2,7 +2,11 @@
  * cluster.h - a throw-away PostgreSQL: a real server in a temporary folder, unix socket only.
  *
  * As root it runs as the user `postgres` (initdb refuses root).  The server dies with its cluster,
- * and cluster_start() makes sure that it dies with the test program too.
+ * and cluster_start() makes sure that it dies with the test program too.  Programs are looked for
+ * in $BELLPUSH_PG_BINDIR, then where `pg_config --bindir` says, then in PATH.
+ *
+ * check forks for every test: start a cluster that tests share in an unchecked fixture.  Stop and
+ * start again only what the calling process has started itself.
  */
 #ifndef TESTS_PEERS_CLUSTER_H
 #define TESTS_PEERS_CLUSTER_H
@@ -12,20 +16,33 @@
 struct cluster;
 
 struct cluster *cluster_start(void) MUST_USE; /* gives; on failure says why and ends the program */
+/* With more settings: "fsync=off", …, NULL. */
+struct cluster *cluster_start_with(const char *const *settings) MUST_USE;
 void cluster_free(struct cluster *);
+
+/* The one cluster that all suites of this program may share; lent.  Started at the first call,
+   which must come from a fixture, stopped at exit.  fsync=off. */
+struct cluster *cluster_shared(void);
 
 /* Connection string of the superuser for a database; gives (caller frees). */
 char *cluster_dsn(const struct cluster *, const char *database);
+/* The folder of the server's socket; lent. */
+const char *cluster_socket(const struct cluster *);
 
 /* Create a database owned by an ordinary role of the same name, with sql/bellpush.sql loaded by
-   that role; gives the role's connection string (caller frees). */
+   that role; gives the role's connection string (caller frees).  One of that name is replaced. */
 char *cluster_database(struct cluster *, const char *name);
+/* The same without the schema. */
+char *cluster_empty_database(struct cluster *, const char *name);
+/* The text of sql/bellpush.sql, given (caller frees). */
+char *cluster_schema(void);
 
 void cluster_stop(struct cluster *, const char *mode); /* "fast", "immediate" */
 void cluster_again(struct cluster *);                  /* start after a stop */
 
 /* Run SQL on a connection string; the first column of the first row, or "" (caller frees).
-   cluster_sql() ends the test on an error; cluster_try() gives the SQLSTATE and message instead. */
+   cluster_sql() ends the test on an error; cluster_try() gives "SQLSTATE message" instead,
+   "00000" when there was none. */
 char *cluster_sql(const char *dsn, const char *sql);
 char *cluster_try(const char *dsn, const char *sql);
 
