@@ -79,7 +79,7 @@ void server_fini(struct server *); /* source already freed, no open request; clo
 
 /* Run at the end of this loop turn; on the list already: nothing happens. */
 void turn_add(struct server *, struct turn *);
-void turn_cancel(struct turn *);
+void turn_cancel(struct server *, struct turn *);
 
 /* --- for the source ------------------------------------------------------------------------ */
 

@@ -50,9 +50,7 @@ int slots_open(const char *path)
 
 static int lock_byte(int fd, int slot, short type)
 {
-    struct flock lock = {
-        .l_type = type, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1
-    };
+    struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1 };
     return fcntl(fd, F_OFD_SETLK, &lock);
 }
 

@@ -1,0 +1,282 @@
+/*
+ * server.c - one process: what its rooms share.
+ *
+ * The order of things within a turn of the loop: descriptors become ready and events arrive; they
+ * go into the journal and through the hub, and every reader they concern queues bytes and puts its
+ * connection on the list of the turn; just before the loop waits again, the prepare handle runs the
+ * list, and each connection writes once.
+ *
+ * A place in the log is `head`: it moves only after an event has been told to everyone, so that a
+ * reader who asks for its cursor in the middle of a fan-out never skips what it has not been told.
+ */
+#include "core/server.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/slots.h"
+
+enum {
+    TURN_PASSES = 4, /* a turn may call for another (an answer, then its sending) */
+    ONE_SLOT_HOLD_MS = 30000,
+    SHORTENED_HOLD_MS = 25000,
+    RETRY_FULL_FACTOR = 10,
+};
+
+/* ---- turns ---------------------------------------------------------------------------------- */
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* that it is active is enough: the loop does not wait */
+}
+
+void turn_add(struct server *s, struct turn *t)
+{
+    if (t->link)
+        return;
+    t->next = NULL;
+    t->link = s->turns_end;
+    *s->turns_end = t;
+    s->turns_end = &t->next;
+    if (!uv_is_active((uv_handle_t *)&s->idle))
+        uv_idle_start(&s->idle, on_idle);
+}
+
+void turn_cancel(struct server *s, struct turn *t)
+{
+    if (!t->link)
+        return;
+    *t->link = t->next;
+    if (t->next)
+        t->next->link = t->link;
+    if (s->turns_end == &t->next)
+        s->turns_end = t->link;
+    t->link = NULL;
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct server *s = CONTAINER(prepare, struct server, prepare);
+
+    for (int pass = 0; pass < TURN_PASSES && s->turns; pass++) {
+        /* A mark in the list ends the pass: what is added meanwhile waits for the next. */
+        struct turn mark = { 0 };
+        turn_add(s, &mark);
+        while (s->turns != &mark) {
+            struct turn *t = s->turns;
+            turn_cancel(s, t);
+            t->run(t);
+        }
+        turn_cancel(s, &mark);
+    }
+    if (!s->turns)
+        uv_idle_stop(&s->idle);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
+{
+    uv_timeval64_t now;
+
+    *s = (struct server){ .loop = loop, .conf = conf, .slots_fd = -1, .log = { .fd = 2 } };
+    s->log.level = LOG_INFO;
+    s->turns_end = &s->turns;
+    snprintf(s->mode, sizeof(s->mode), "commit");
+    s->hub = hub_new();
+    s->journal = journal_new((size_t)conf->journal_events, (size_t)conf->journal_bytes);
+    s->wheel = wheel_new(loop);
+    if (!s->hub || !s->journal || !s->wheel)
+        goto fail;
+    uv_gettimeofday(&now);
+    s->started_us = now.tv_sec * 1000000 + now.tv_usec;
+    uv_prepare_init(loop, &s->prepare);
+    uv_prepare_start(&s->prepare, on_prepare);
+    uv_unref((uv_handle_t *)&s->prepare);
+    uv_idle_init(loop, &s->idle);
+    snprintf(s->source_why, sizeof(s->source_why), "not connected yet");
+    return RC_OK;
+fail:
+    if (s->wheel)
+        wheel_free(s->wheel);
+    journal_free(s->journal);
+    if (s->hub)
+        hub_free(s->hub);
+    return RC_NOMEM;
+}
+
+void server_fini(struct server *s)
+{
+    if (s->slots_fd >= 0)
+        close(s->slots_fd);
+    journal_free(s->journal);
+    hub_free(s->hub);
+    wheel_free(s->wheel);
+    uv_close((uv_handle_t *)&s->prepare, NULL);
+    uv_close((uv_handle_t *)&s->idle, NULL);
+}
+
+/* ---- from the source --------------------------------------------------------------------------
+ */
+
+/* Call back every follower there is now, whatever the calls do to the list. */
+static void each_follower(struct server *s, void (*fn)(struct follow *, enum gap_reason, int64_t),
+                          enum gap_reason reason, int64_t seq)
+{
+    struct follow *todo = s->followers;
+
+    s->followers = NULL;
+    if (todo)
+        todo->link = &todo;
+    while (todo) {
+        struct follow *f = todo;
+        todo = f->next;
+        if (todo)
+            todo->link = &todo;
+        f->next = s->followers;
+        f->link = &s->followers;
+        if (s->followers)
+            s->followers->link = &f->next;
+        s->followers = f;
+        fn(f, reason, seq);
+    }
+}
+
+static void place_known(struct follow *f, enum gap_reason reason, int64_t seq)
+{
+    (void)reason;
+    (void)seq;
+    follow_place_known(f);
+}
+
+int64_t server_epoch(struct server *s, const char *epoch, int64_t pruned_to, int64_t head)
+{
+    if (s->epoch[0] == '\0') {
+        snprintf(s->epoch, sizeof(s->epoch), "%s", epoch);
+        s->head = head;
+        journal_reset(s->journal, head);
+        each_follower(s, place_known, GAP_EPOCH, 0);
+    } else if (strcmp(s->epoch, epoch) != 0 || head < s->head) {
+        log_warn(&s->log, "the log's history has changed: epoch %s, head %lld; was %s, %lld", epoch,
+                 (long long)head, s->epoch, (long long)s->head);
+        enum gap_reason reason = strcmp(s->epoch, epoch) != 0 ? GAP_EPOCH : GAP_UNKNOWN;
+        snprintf(s->epoch, sizeof(s->epoch), "%s", epoch);
+        s->head = head;
+        journal_reset(s->journal, head);
+        each_follower(s, follow_interrupt, reason, head);
+    } else if (pruned_to > s->head) {
+        log_warn(&s->log, "retention has overtaken this process: events %lld to %lld are gone",
+                 (long long)s->head + 1, (long long)pruned_to);
+        s->head = pruned_to;
+        journal_reset(s->journal, pruned_to);
+        each_follower(s, follow_interrupt, GAP_EXPIRED, pruned_to);
+    }
+    return s->head;
+}
+
+void server_events(struct server *s, struct event *const *events, size_t n, int64_t upto)
+{
+    for (size_t i = 0; i < n; i++) {
+        int64_t seq = event_seq(events[i]);
+        if (seq <= s->head)
+            continue;
+        (void)journal_append(s->journal, events[i]); /* out of memory: it begins anew from here */
+        s->stats.deliveries += hub_publish(s->hub, events[i]);
+        s->head = seq;
+        s->head_time_us = event_fields(events[i])->time_us;
+        s->stats.events++;
+    }
+    if (upto > s->head)
+        s->head = upto;
+}
+
+void server_state(struct server *s, enum source_state state, const char *why)
+{
+    static const char *const names[] = { "away", "polling", "listening" };
+
+    if (state != s->source_state || strcmp(why, s->source_why) != 0)
+        log_line(&s->log, state == SOURCE_LISTENING ? LOG_INFO : LOG_WARN, "database: %s%s%s",
+                 names[state], *why ? ": " : "", why);
+    s->source_state = state;
+    snprintf(s->source_why, sizeof(s->source_why), "%s", why);
+}
+
+/* ---- capacity ------------------------------------------------------------------------------- */
+
+/* Between half and one and a half of it, so that clients do not come back together. */
+static int64_t jitter(int64_t ms)
+{
+    return ms / 2 + (int64_t)randombytes_uniform((uint32_t)(ms < 1 ? 1 : ms) + 1);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * One process, one request: half of the site's processes may hold a reply, the others are for
+ * clients who only want to know what is new.  Those are asked to stay away a little longer, the
+ * longer the fewer processes there are.
+ */
+static struct grant grant_one_slot(struct server *s, int64_t wanted_ms)
+{
+    int slots = (int)(s->conf->processes / 2);
+
+    if (s->slots_fd < 0) {
+        s->slots_fd = slots_open(s->conf->slots_file);
+        if (s->slots_fd < 0)
+            log_warn(&s->log,
+                     "no slots file (%s): nothing is held in one-request mode; "
+                     "set slots_file to a writable path",
+                     strerror(errno));
+    }
+    int slot = slot_take(s->slots_fd, slots);
+    if (slot >= 0)
+        return (struct grant){ .hold_ms = least(wanted_ms, ONE_SLOT_HOLD_MS),
+                               .retry_ms = jitter(s->conf->retry_ms / 4),
+                               .slot = slot };
+    return (struct grant){ .retry_ms = jitter(s->conf->retry_ms * 2), .slot = -1 };
+}
+
+struct grant server_grant(struct server *s, int64_t wanted_ms)
+{
+    struct grant g = { .hold_ms = wanted_ms, .retry_ms = jitter(s->conf->retry_ms), .slot = -1 };
+
+    if (s->draining)
+        return (struct grant){ .retry_ms = g.retry_ms, .slot = -1 };
+    if (s->one_slot)
+        return grant_one_slot(s, wanted_ms);
+    if (s->max_open == 0)
+        return g;
+    size_t percent = s->open_count * 100 / s->max_open;
+    if (percent >= 100) {
+        g = (struct grant){ .refuse = true, .slot = -1 };
+        g.retry_ms = jitter(s->conf->retry_ms * RETRY_FULL_FACTOR);
+        s->stats.refused++;
+    } else if (percent >= 95) {
+        g.hold_ms = 0;
+        g.retry_ms = jitter(s->conf->retry_ms * RETRY_FULL_FACTOR / 2);
+    } else if (percent >= 75) {
+        g.hold_ms = least(wanted_ms, SHORTENED_HOLD_MS) * (int64_t)(96 - percent) / 21;
+        g.retry_ms = jitter(s->conf->retry_ms * 2);
+    }
+    return g;
+}
+
+void server_grant_end(struct server *s, struct grant *g)
+{
+    slot_give(s->slots_fd, g->slot);
+    g->slot = -1;
+}
+
+void server_drain(struct server *s)
+{
+    s->draining = true;
+    for (struct request *r = s->open, *next; r; r = next) {
+        next = r->next_open; /* drain() may end its own request, and no other */
+        r->reply_ops->drain(r->owner);
+    }
+}
