@@ -1,0 +1,247 @@
+/*
+ * outbox_test.c - what one connection still has to send.
+ *
+ * The kernel here is __wrap_writev(): it takes as many bytes as its script allows, so that a send
+ * can be cut at every position.
+ */
+#include "core/outbox.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+
+#include "tests/suite.h"
+
+static struct {
+    struct buf taken;
+    size_t room;  /* bytes that it still takes */
+    size_t calls; /* writev() calls that took something */
+    int error;    /* instead */
+} kernel;
+
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
+ssize_t __real_writev(int fd, const struct iovec *iov, int n);
+
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int n)
+{
+    size_t before = kernel.taken.len;
+
+    if (fd != -1)
+        return __real_writev(fd, iov, n);
+    if (kernel.error || kernel.room == 0) {
+        errno = kernel.error ? kernel.error : EAGAIN;
+        return -1;
+    }
+    kernel.calls++;
+    for (int i = 0; i < n && kernel.room > 0; i++) {
+        size_t len = iov[i].iov_len < kernel.room ? iov[i].iov_len : kernel.room;
+        buf_put(&kernel.taken, (struct slice){ iov[i].iov_base, len });
+        kernel.room -= len;
+    }
+    return (ssize_t)(kernel.taken.len - before);
+}
+
+static void kernel_reset(size_t room)
+{
+    buf_fini(&kernel.taken);
+    kernel.room = room;
+    kernel.calls = 0;
+    kernel.error = 0;
+}
+
+/* "<N>" before N bytes of payload, "<end>" as the trailer. */
+static size_t bracket_frame(void *arg, size_t payload, uint8_t head[OUTBOX_HEAD_MAX])
+{
+    (void)arg;
+    return (size_t)snprintf((char *)head, OUTBOX_HEAD_MAX, payload ? "<%zu>" : "<end>", payload);
+}
+
+/* Undo the frames: the payload, and whether the end was seen. */
+static void unframe(const struct buf *wire, struct buf *payload, bool *end)
+{
+    *end = false;
+    for (size_t i = 0; i < wire->len;) {
+        ck_assert_msg(!*end, "bytes after the trailer");
+        ck_assert_int_eq(wire->at[i], '<');
+        if (wire->len - i >= 5 && memcmp(wire->at + i, "<end>", 5) == 0) {
+            *end = true;
+            i += 5;
+            continue;
+        }
+        char *after;
+        size_t len = strtoul(wire->at + i + 1, &after, 10);
+        ck_assert_int_eq(*after, '>');
+        ck_assert_uint_gt(len, 0);
+        i = (size_t)(after + 1 - wire->at);
+        ck_assert_uint_le(i + len, wire->len);
+        buf_put(payload, (struct slice){ wire->at + i, len });
+        i += len;
+    }
+}
+
+static struct event *event_of(int64_t seq, const char *data)
+{
+    struct event *e = event_new(&(struct event_fields){
+        .epoch = "e", .seq = seq, .topic = SLICE("t"), .data = slice_of(data) });
+    ck_assert_ptr_nonnull(e);
+    return e;
+}
+
+static void lend(struct outbox *o, struct event *e)
+{
+    ck_assert_int_eq(outbox_lend(o, e, event_fields(e)->data), RC_OK);
+}
+
+START_TEST(all_that_waits_leaves_in_one_write_and_one_frame)
+{
+    struct outbox o;
+    struct event *e = event_of(1, "shared");
+
+    outbox_init(&o);
+    kernel_reset(1000);
+    ck_assert_int_eq(outbox_put(&o, SLICE("own,")), RC_OK);
+    for (int i = 0; i < 16; i++)
+        lend(&o, e);
+    ck_assert_uint_eq(o.bytes, 4 + 16 * 6);
+    ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_OK);
+    ck_assert_uint_eq(kernel.calls, 1);
+    ck_assert_int_eq(memcmp(kernel.taken.at, "<100>own,sharedshared", 21), 0);
+    ck_assert(outbox_empty(&o));
+    ck_assert_ptr_null(o.items); /* nothing is kept while nothing waits */
+    event_unref(e);
+    outbox_fini(&o);
+}
+END_TEST
+
+START_TEST(a_send_cut_anywhere_goes_on_where_it_was_cut)
+{
+    static const char *const pieces[] = { "head", "first event", "second", "x", "the last one" };
+    size_t whole = 0;
+
+    for (size_t first = 0; first == 0 || first < whole; first++) {
+        struct outbox o;
+        struct buf payload = BUF_EMPTY, expected = BUF_EMPTY;
+        bool end;
+
+        outbox_init(&o);
+        kernel_reset(first ? first : 1000);
+        for (size_t i = 0; i < LENGTH(pieces); i++) {
+            struct event *e = event_of((int64_t)i + 1, pieces[i]);
+            buf_puts(&expected, pieces[i]);
+            if (i == 3) /* something comes while the first frame is under way */
+                (void)!outbox_send(&o, -1, bracket_frame, NULL);
+            if (i % 2)
+                lend(&o, e);
+            else
+                ck_assert_int_eq(outbox_put(&o, slice_of(pieces[i])), RC_OK);
+            event_unref(e);
+        }
+        outbox_finish(&o);
+        while (outbox_send(&o, -1, bracket_frame, NULL) == RC_AGAIN)
+            kernel.room = 1; /* and from there byte by byte */
+        unframe(&kernel.taken, &payload, &end);
+        ck_assert(end);
+        ck_assert(slice_is(buf_slice(&payload), buf_slice(&expected)));
+        ck_assert(outbox_empty(&o));
+        if (first == 0)
+            whole = kernel.taken.len;
+        buf_fini(&payload);
+        buf_fini(&expected);
+        outbox_fini(&o);
+    }
+    ck_assert_uint_gt(whole, 40);
+}
+END_TEST
+
+START_TEST(more_than_a_frame_and_more_pieces_than_a_write_arrive_whole)
+{
+    struct outbox o;
+    struct buf big = BUF_EMPTY, expected = BUF_EMPTY, payload = BUF_EMPTY;
+    bool end;
+
+    outbox_init(&o);
+    kernel_reset(SIZE_MAX);
+    for (int i = 0; i < 300000; i++)
+        buf_putc(&big, (char)('a' + i % 23));
+    struct event *e = event_of(1, "small");
+    for (int i = 0; i < 200; i++) {
+        lend(&o, e);
+        buf_puts(&expected, "small");
+    }
+    ck_assert_int_eq(outbox_put(&o, buf_slice(&big)), RC_OK);
+    buf_put(&expected, buf_slice(&big));
+    outbox_finish(&o);
+    ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_OK);
+    unframe(&kernel.taken, &payload, &end);
+    ck_assert(end);
+    ck_assert(slice_is(buf_slice(&payload), buf_slice(&expected)));
+    event_unref(e);
+    buf_fini(&big);
+    buf_fini(&expected);
+    buf_fini(&payload);
+    outbox_fini(&o);
+}
+END_TEST
+
+START_TEST(without_a_framer_the_payload_is_all_there_is)
+{
+    struct outbox o;
+
+    outbox_init(&o);
+    kernel_reset(3);
+    ck_assert_int_eq(outbox_put(&o, SLICE("hello ")), RC_OK);
+    ck_assert_int_eq(outbox_put(&o, SLICE("world")), RC_OK);
+    ck_assert_int_eq(outbox_send(&o, -1, NULL, NULL), RC_AGAIN);
+    ck_assert_uint_eq(o.bytes, 8);
+    kernel.room = 100;
+    ck_assert_int_eq(outbox_send(&o, -1, NULL, NULL), RC_OK);
+    ck_assert(slice_is(buf_slice(&kernel.taken), SLICE("hello world")));
+    outbox_fini(&o);
+}
+END_TEST
+
+START_TEST(a_trailer_alone_is_sent_once)
+{
+    struct outbox o;
+
+    outbox_init(&o);
+    kernel_reset(2);
+    outbox_finish(&o);
+    ck_assert(!outbox_empty(&o));
+    ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_AGAIN);
+    ck_assert(!outbox_empty(&o));
+    kernel.room = 100;
+    ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_OK);
+    ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_OK);
+    ck_assert(slice_is(buf_slice(&kernel.taken), SLICE("<end>")));
+    ck_assert(outbox_empty(&o));
+    outbox_fini(&o);
+}
+END_TEST
+
+START_TEST(a_peer_that_is_gone_is_told_apart_from_one_that_is_full)
+{
+    struct outbox o;
+
+    outbox_init(&o);
+    kernel_reset(0);
+    ck_assert_int_eq(outbox_put(&o, SLICE("x")), RC_OK);
+    ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_AGAIN);
+    kernel.error = EPIPE;
+    ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_CLOSED);
+    kernel.error = ECONNRESET;
+    ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_CLOSED);
+    outbox_fini(&o);
+}
+END_TEST
+
+SUITE(outbox)
+{
+    tcase_add_test(tc, all_that_waits_leaves_in_one_write_and_one_frame);
+    tcase_add_test(tc, a_send_cut_anywhere_goes_on_where_it_was_cut);
+    tcase_add_test(tc, more_than_a_frame_and_more_pieces_than_a_write_arrive_whole);
+    tcase_add_test(tc, without_a_framer_the_payload_is_all_there_is);
+    tcase_add_test(tc, a_trailer_alone_is_sent_once);
+    tcase_add_test(tc, a_peer_that_is_gone_is_told_apart_from_one_that_is_full);
+}
