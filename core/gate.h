@@ -24,7 +24,8 @@ enum credential { CREDENTIAL_NONE, CREDENTIAL_GOOD, CREDENTIAL_BAD };
 
 /*
  * Read `Authorization` (RFC 6750 "Bearer KEY"); constant-time comparison.  BAD: something was
- * presented and it is not right.
+ * presented and it is not right.  Another scheme is NONE: Basic or Digest are the web server's own
+ * affair, and browsers repeat them to everything below the page.
  */
 enum credential gate_identify(const struct conf *, struct slice authorization, struct who *out);
 

@@ -6,8 +6,9 @@
  * that the event's topic can match, so its cost grows with the subscribers that match, not with
  * all of them.  A subscriber whose filters overlap is told once per event.
  *
- * deliver() may end its own subscription or any other (marked now, swept after the walk), and may
- * subscribe new ones (they hear the next event, not this one).
+ * deliver() may end its own subscription or any other, whose memory is the owner's again at once;
+ * and may subscribe new ones (they hear the next event, not this one).  It may not publish: what is
+ * published comes back from the source, in its turn.
  */
 #ifndef CORE_HUB_H
 #define CORE_HUB_H
@@ -21,7 +22,7 @@ struct hub_link; /* one (subscriber, filter) pair; opaque */
 struct subscriber {
     void (*deliver)(struct subscriber *, struct event *); /* event is lent */
     struct hub_link *links;                               /* NULL: not subscribed */
-    int64_t told;                                         /* seq of the last event delivered */
+    int64_t told;                                         /* the hub's note: told in which walk */
 };
 
 struct hub *hub_new(void) MUST_USE; /* gives; NULL: no memory */
@@ -32,7 +33,7 @@ enum rc hub_subscribe(struct hub *, struct subscriber *, const struct slice *fil
                       size_t n) MUST_USE;
 void hub_unsubscribe(struct hub *, struct subscriber *); /* not subscribed: nothing happens */
 
-/* Tell every matching subscriber; returns how many were told. */
+/* Tell every matching subscriber; returns how many were told.  Not from within deliver(). */
 size_t hub_publish(struct hub *, struct event *);
 
 /* Would this subscriber hear that topic? */
@@ -45,8 +46,13 @@ bool hub_filter(const struct hub *, const struct subscriber *, size_t i, struct 
 size_t hub_subscribers(const struct hub *);
 size_t hub_filters(const struct hub *);
 
-/* Call back for every distinct filter with its number of subscribers; stops when fn returns false. */
+/* Call back for every distinct filter with its number of subscribers; stops when fn returns false.
+   fn may not subscribe or unsubscribe. */
 void hub_each(const struct hub *, bool (*fn)(void *arg, struct slice filter, size_t subscribers),
               void *arg);
+
+/* Tree nodes that hub_publish() has looked at so far: what publishing costs, in a unit that tests
+   can count. */
+uint64_t hub_visited(const struct hub *);
 
 #endif

@@ -10,6 +10,9 @@
 /* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF)? */
 bool utf8_valid(struct slice);
 
+/* Bytes of the well-formed sequence that s begins with, 1 to 4; 0: it begins with none. */
+size_t utf8_sequence(struct slice);
+
 /*
  * Append a JSON string with its quotes (RFC 8259 section 7).  The slice must be valid UTF-8.
  * '<', U+2028 and U+2029 are escaped too, so that the result is safe inside a <script> (JSONP,
@@ -25,6 +28,18 @@ enum rc percent_decode(struct buf *, struct slice, bool plus) MUST_USE;
 
 /* Digits only, the whole slice, at most max.  RC_SYNTAX: anything else. */
 enum rc number_parse(struct slice, int64_t max, int64_t *out) MUST_USE;
+
+/*
+ * A time in milliseconds: digits and a unit, "250ms", "15s", "2m", "1h", "7d"; only 0 needs none.
+ * A size in bytes: digits and perhaps a unit of 1024s, "500", "64k", "8m", "1g" (or K, M, G).
+ * RC_SYNTAX: anything else, or above max.
+ */
+enum rc duration_parse(struct slice, int64_t max, int64_t *out_ms) MUST_USE;
+enum rc size_parse(struct slice, int64_t max, int64_t *out_bytes) MUST_USE;
+
+/* Append the same in the largest unit that says it exactly. */
+void duration_put(struct buf *, int64_t ms);
+void size_put(struct buf *, int64_t bytes);
 
 /*
  * Walk "a=1&b=2": cut the next pair off *rest.  False at the end.  Key and value are lent, still

@@ -1,0 +1,103 @@
+/*
+ * event.c - one message and its wire forms.
+ *
+ *      [struct event][topic\0][type\0][content_type\0][id\0][epoch\0][data\0]     one allocation
+ *         encodings[ENC_SSE].at -> [bytes, exactly]                               on first demand
+ *
+ * The NULs are for debuggers and printf("%s"); nobody else counts on them.
+ */
+#include "core/event.h"
+
+#include <stdlib.h>
+
+struct event {
+    struct event_fields fields;
+    uint32_t refs;
+    uint32_t made; /* bit per encoding */
+    size_t size;   /* of all allocations together */
+    struct slice encodings[ENC__COUNT];
+    char text[];
+};
+
+/* Copy s to *end and a NUL behind it; *end moves on. */
+static struct slice keep(char **end, struct slice s)
+{
+    struct slice kept = { *end, s.len };
+    if (s.len)
+        memcpy(*end, s.at, s.len);
+    (*end)[s.len] = '\0';
+    *end += s.len + 1;
+    return kept;
+}
+
+struct event *event_new(const struct event_fields *f)
+{
+    struct slice epoch = slice_of(f->epoch ? f->epoch : "");
+    size_t size = sizeof(struct event) + f->topic.len + f->type.len + f->content_type.len +
+                  f->id.len + epoch.len + f->data.len + 6;
+    struct event *e = malloc(size);
+    if (!e)
+        return NULL;
+    *e = (struct event){ .fields = *f, .refs = 1, .size = size };
+    char *end = e->text;
+    e->fields.topic = keep(&end, f->topic);
+    e->fields.type = keep(&end, f->type);
+    e->fields.content_type = keep(&end, f->content_type);
+    e->fields.id = keep(&end, f->id);
+    e->fields.epoch = keep(&end, epoch).at;
+    e->fields.data = keep(&end, f->data);
+    return e;
+}
+
+struct event *event_ref(struct event *e)
+{
+    e->refs++;
+    return e;
+}
+
+void event_unref(struct event *e)
+{
+    if (!e || --e->refs > 0)
+        return;
+    for (size_t i = 0; i < ENC__COUNT; i++)
+        free((char *)e->encodings[i].at);
+    free(e);
+}
+
+const struct event_fields *event_fields(const struct event *e)
+{
+    return &e->fields;
+}
+
+int64_t event_seq(const struct event *e)
+{
+    return e->fields.seq;
+}
+
+size_t event_size(const struct event *e)
+{
+    return e->size;
+}
+
+enum rc event_bytes(struct event *e, enum encoding which, encode_fn *encode, struct slice *out)
+{
+    if (!(e->made & 1u << which)) {
+        struct buf b = BUF_EMPTY;
+        enum rc rc = encode(e, &b);
+        if (rc == RC_OK)
+            rc = buf_rc(&b);
+        if (rc != RC_OK || b.len == 0) {
+            buf_fini(&b);
+            if (rc != RC_OK)
+                return rc;
+        } else {
+            /* It stays for long: give back the room for growth. */
+            char *exact = realloc(b.at, b.len);
+            e->encodings[which] = (struct slice){ exact ? exact : b.at, b.len };
+            e->size += b.len;
+        }
+        e->made |= 1u << which;
+    }
+    *out = e->encodings[which];
+    return RC_OK;
+}
