@@ -1,0 +1,188 @@
+/*
+ * bare.c - the limit: a server that can do nothing but write prebuilt bytes to everybody.
+ *
+ *      bare each       every event is written to every client by itself
+ *      bare together   what has come in one turn of the loop is written to each client at once
+ *
+ * GET opens a stream, POST publishes its body to all of them; no topics, no parsing beyond what
+ * finds the body, no queues, no memory per client but its place in an array.  A client that does
+ * not keep up ends the program, because a limit that waits or drops is none.  It takes any free
+ * port of 127.0.0.1, prints it, and runs until it is stopped.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+
+enum { CLIENTS_MAX = 65536, BATCH = 1024, READ_BYTES = 65536 };
+
+static struct {
+    int epoll, listener;
+    bool together;
+    int streams[CLIENTS_MAX]; /* descriptors */
+    int place[CLIENTS_MAX];   /* by descriptor: index in streams, plus one; 0: not a stream */
+    int n;
+    int64_t events;
+    struct buf pending; /* chunks of this turn, to be written together */
+    struct buf unread;  /* the publisher's bytes that are not yet a whole request */
+    char buffer[READ_BYTES];
+} bare;
+
+static _Noreturn void give_up(const char *what)
+{
+    fprintf(stderr, "bare: %s: %s\n", what, strerror(errno));
+    exit(EXIT_FAILURE);
+}
+
+static void watch(int fd)
+{
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP, .data.fd = fd };
+    if (epoll_ctl(bare.epoll, EPOLL_CTL_ADD, fd, &ev))
+        give_up("epoll_ctl");
+}
+
+static void write_to_all(struct slice bytes)
+{
+    for (int i = 0; i < bare.n; i++) {
+        ssize_t n = send(bare.streams[i], bytes.at, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN)
+            continue; /* gone: its end will be read */
+        if (n != (ssize_t)bytes.len)
+            give_up("a client does not keep up");
+    }
+}
+
+/* One event, as the worker would send it and as nginx would chunk it. */
+static void publish(struct slice data)
+{
+    char payload[1024];
+    int n = snprintf(payload, sizeof payload, "id: 0123456789abcdef-%lld\ndata: %.*s\n\n",
+                     (long long)++bare.events, (int)data.len, data.at);
+
+    buf_printf(&bare.pending, "%x\r\n%.*s\r\n", (unsigned)n, n, payload);
+    if (bare.together)
+        return;
+    write_to_all(buf_slice(&bare.pending));
+    bare.pending.len = 0;
+}
+
+static void flush(void)
+{
+    if (bare.pending.len > 0)
+        write_to_all(buf_slice(&bare.pending));
+    bare.pending.len = 0;
+}
+
+static void drop(int fd)
+{
+    if (bare.place[fd]) { /* the last one takes its place */
+        int last = bare.streams[--bare.n];
+        bare.streams[bare.place[fd] - 1] = last;
+        bare.place[last] = bare.place[fd];
+        bare.place[fd] = 0;
+    }
+    close(fd);
+}
+
+static void open_stream(int fd)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                               "Transfer-Encoding: chunked\r\n\r\n";
+
+    if (bare.n == CLIENTS_MAX || send(fd, head, sizeof head - 1, MSG_NOSIGNAL) < 0)
+        give_up("cannot open a stream");
+    bare.streams[bare.n++] = fd;
+    bare.place[fd] = bare.n;
+}
+
+/* The whole requests in unread; there is one publisher. */
+static void take_posts(int fd)
+{
+    static const char answer[] = "HTTP/1.1 204 No Content\r\n\r\n", field[] = "Content-Length: ";
+    struct buf *in = &bare.unread;
+    char *end, *length;
+
+    buf_putc(in, '\0');
+    in->len--;
+    while ((end = strstr(in->at, "\r\n\r\n")) && (length = strstr(in->at, field))) {
+        size_t head = (size_t)(end + 4 - in->at),
+               body = strtoul(length + sizeof field - 1, NULL, 10);
+        if (in->len < head + body)
+            break;
+        publish((struct slice){ in->at + head, body });
+        buf_shift(in, head + body);
+        in->at[in->len] = '\0';
+        if (send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) < 0)
+            give_up("cannot answer");
+    }
+}
+
+static void on_readable(int fd)
+{
+    ssize_t n = recv(fd, bare.buffer, sizeof bare.buffer, 0);
+
+    if (n <= 0)
+        drop(fd);
+    else if (bare.place[fd] == 0 && memcmp(bare.buffer, "GET ", n < 4 ? (size_t)n : 4) == 0)
+        open_stream(fd); /* the generator sends a request in one piece */
+    else {
+        buf_put(&bare.unread, (struct slice){ bare.buffer, (size_t)n });
+        take_posts(fd);
+    }
+}
+
+static void on_connection(void)
+{
+    int fd = accept4(bare.listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0 || fd >= CLIENTS_MAX)
+        give_up("accept");
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    watch(fd);
+}
+
+static void listen_somewhere(void)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof a;
+
+    bare.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bare.listener < 0 || bind(bare.listener, (struct sockaddr *)&a, len) ||
+        listen(bare.listener, 4096) || getsockname(bare.listener, (struct sockaddr *)&a, &len))
+        give_up("cannot listen");
+    printf("%d\n", ntohs(a.sin_port));
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    struct rlimit files;
+    struct epoll_event ev[BATCH];
+
+    if (argc != 2 || (strcmp(argv[1], "each") && strcmp(argv[1], "together"))) {
+        fprintf(stderr, "usage: bare each|together\n");
+        return EXIT_FAILURE;
+    }
+    bare.together = strcmp(argv[1], "together") == 0;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    bare.epoll = epoll_create1(EPOLL_CLOEXEC);
+    listen_somewhere();
+    watch(bare.listener);
+    for (;;) {
+        int n = epoll_wait(bare.epoll, ev, BATCH, -1);
+        for (int i = 0; i < n; i++)
+            if (ev[i].data.fd == bare.listener)
+                on_connection();
+            else
+                on_readable(ev[i].data.fd);
+        flush();
+    }
+}

@@ -1,0 +1,45 @@
+/*
+ * load.h - the load generator: N clients of one event stream, in one thread, the same against
+ * every server.
+ *
+ * It paces by what has arrived: event k + n is published only when event k has reached every
+ * client (n = 1: one event on its way at any time).  All clients check that the numbers come once
+ * and in order, so a server cannot win by losing.
+ */
+#ifndef TESTS_BENCH_LOAD_H
+#define TESTS_BENCH_LOAD_H
+
+#include "tests/bench/histogram.h"
+#include "tests/bench/publisher.h"
+
+enum { OUTSTANDING_MAX = 64 };
+
+struct load;
+
+/* What a run came to. */
+struct load_sample {
+    double seconds;
+    uint64_t events, deliveries;
+    struct histogram latency; /* publish() called -> a client has read the event */
+};
+
+/*
+ * Connect n clients to "host:port" or "/path/of/a/socket" and GET the target; gives when every
+ * client has seen its "200 OK".  NULL: said why on stderr.
+ */
+struct load *load_connect(const char *to, const char *target, size_t n) MUST_USE;
+
+/* Publish until every client has heard something.  False: said why on stderr. */
+bool load_warm(struct load *, struct publisher *) MUST_USE;
+
+/* Publish and receive for ms, then until all has come; fills *out.  False: said why on stderr. */
+bool load_run(struct load *, struct publisher *, unsigned outstanding, int64_t ms,
+              struct load_sample *out) MUST_USE;
+
+/* Leave without ceremony: RST, for thousands in TIME_WAIT would be in the next run's way. */
+void load_free(struct load *);
+
+/* Nanoseconds of a clock that never jumps. */
+int64_t now_ns(void);
+
+#endif
