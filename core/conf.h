@@ -1,5 +1,5 @@
 /*
- * conf.h - the settings: one table (conf.c) says name, type, place, default, reloadable, help.
+ * conf.h - the settings: one table (conf.c) says name, type, place, default, limits, help.
  *
  * Read in this order, later wins: defaults; one file (`--config FILE`, or `bellpush.conf` beside
  * the executable, or /etc/bellpush/bellpush.conf; the first that exists); environment
@@ -8,6 +8,7 @@
  * File: lines `name = value`; '#' begins a comment line; a value may stand in double quotes.
  * Lists are comma-separated.  Sizes take k, m, g (1024s); times take ms, s, m, h, d.
  * Unknown names, bad values and names given twice are errors with file and line.
+ * Environment: BELLPUSH_MAX_OPEN is max_open; BELLPUSH_TEST_… belongs to the tests.
  */
 #ifndef CORE_CONF_H
 #define CORE_CONF_H
@@ -15,6 +16,8 @@
 #include <stdio.h>
 
 #include "core/buf.h"
+
+enum { CONF_SETTINGS_MAX = 64 };
 
 struct conf_list {
     char **at; /* NUL-terminated each */
@@ -54,7 +57,7 @@ struct conf {
     int64_t probe_ms;           /* self-probe and head check of the listening connection */
     char *log_file, *log_level;
 
-    const char *origin[64];     /* per setting: where the value came from; conf.c */
+    char *origin[CONF_SETTINGS_MAX]; /* where each value came from; NULL: default; conf.c */
 };
 
 /* Fill in all defaults.  RC_NOMEM. */
@@ -66,6 +69,8 @@ void conf_fini(struct conf *); /* wipes secrets */
  * ("bellpush.conf:12: unknown setting 'databse'; did you mean 'database'?").
  */
 enum rc conf_read_file(struct conf *, const char *path, struct buf *errors) MUST_USE;
+enum rc conf_read_text(struct conf *, const char *name, struct slice text,
+                       struct buf *errors) MUST_USE; /* a file that has been read already */
 enum rc conf_read_env(struct conf *, char *const *environment, struct buf *errors) MUST_USE;
 enum rc conf_set(struct conf *, const char *name_is_value, const char *origin,
                  struct buf *errors) MUST_USE;
@@ -73,8 +78,11 @@ enum rc conf_set(struct conf *, const char *name_is_value, const char *origin,
 /* Checks that span settings, the closed filters and the channel names; reads publish_key_file. */
 enum rc conf_check(struct conf *, struct buf *errors) MUST_USE;
 
+/* Where the value of a setting comes from: "default", "bellpush.conf:12", "environment".  Lent. */
+const char *conf_origin(const struct conf *, const char *setting);
+
 /* `--check-config`: every effective setting with its source, as a file that could be read again.
-   Secrets are shown as "***". */
+   Secrets are shown as "***", in a comment. */
 void conf_print(const struct conf *, struct buf *out);
 
 /* `--help-config`: name, type, default, help. */

@@ -242,8 +242,7 @@ static struct slice node_filter(const struct node *n, char room[TOPIC_MAX])
     return (struct slice){ room + at, TOPIC_MAX - at };
 }
 
-/* --- the hub and its subscribers ---------------------------------------------------------------
- */
+/* --- the hub and its subscribers ------------------------------------------------------------- */
 
 struct hub *hub_new(void)
 {

@@ -2,7 +2,8 @@
  * wheel.h - many timers on one: an alarm costs its own five words and no system call.
  *
  * Alarms ring on the loop thread, never early by the loop's clock (uv_now), at most WHEEL_TICK_MS
- * late (plus the loop's own business).  The one uv_timer beneath is armed only while an alarm is set.
+ * late (plus the loop's own business).  The one uv_timer beneath is armed only while an alarm is
+ * set.
  */
 #ifndef CORE_WHEEL_H
 #define CORE_WHEEL_H
@@ -24,7 +25,7 @@ struct alarm {
 };
 
 struct wheel *wheel_new(uv_loop_t *) MUST_USE; /* gives; NULL: no memory */
-void wheel_free(struct wheel *);               /* cancels all; its handle closes in the loop's next turn */
+void wheel_free(struct wheel *); /* cancels all; its handle closes in the loop's next turn */
 
 /* Ring after ms from now; a set alarm moves. */
 void alarm_set(struct wheel *, struct alarm *, uint64_t ms, void (*ring)(struct alarm *));

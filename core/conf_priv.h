@@ -1,0 +1,19 @@
+/*
+ * conf_priv.h - what conf.c lends to conf_read.c.
+ */
+#ifndef CORE_CONF_PRIV_H
+#define CORE_CONF_PRIV_H
+
+#include "core/conf.h"
+
+/* Place of a setting in the table; -1: there is none of that name. */
+int conf_index(struct slice name);
+
+/* Set one; RC_SYNTAX after appending a line to *errors, RC_NOMEM. */
+enum rc conf_assign(struct conf *, struct slice name, struct slice value, const char *origin,
+                    struct buf *errors) MUST_USE;
+
+/* Without blanks and tabs at either end. */
+struct slice conf_trim(struct slice);
+
+#endif
