@@ -1,0 +1,405 @@
+/*
+ * poll.c - GET /poll: events as one JSON document, now or as soon as there are any.
+ *
+ *      {"events":[…],"next":CURSOR,"retry":ms}
+ *
+ * The promise is in `next`: asking again with since=next misses nothing and repeats nothing.  It is
+ * the number of the last event given when the answer was cut (limit, bytes), and otherwise the
+ * reader's place in the log, which may lie behind many events of other topics.
+ *
+ *      held --first event or gap--> the end of this turn of the loop --> answered
+ *        '--caught up and wait=0, time over, drain, leave to hold denied----^
+ *
+ * `retry` is how long to wait before asking again: 0 after a poll that was, or could have been,
+ * held.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/text.h"
+#include "handlers/encode.h"
+#include "handlers/listen.h"
+#include "handlers/problem.h"
+#include "handlers/serve.h"
+
+enum {
+    BATCH_BYTES = 1 << 20, /* an answer is cut after the event that passes this */
+    CATCH_UP_MS = 5000,    /* not to be held: so long for the past, if the database is slow */
+    MATCH_MAX = 512,       /* bytes of If-None-Match that are looked at */
+};
+
+struct poll {
+    struct request *request;
+    struct follow follow;
+    struct alarm alarm;
+    struct turn turn;
+    struct grant grant;
+    struct buf events; /* the elements of "events", with commas */
+    size_t count, limit;
+    int64_t last;        /* number of the last event given */
+    struct cursor asked; /* the cursor asked with */
+    int64_t retry_ms;
+    uint64_t query_hash; /* for the ETag */
+    char *headers;       /* of struct visit */
+    char *callback;      /* NULL: no JSONP */
+    char *match;         /* If-None-Match; NULL: none */
+    bool has_asked;
+    bool at_once;        /* answer when the past is told */
+    bool tagged;         /* wait=0: with an ETag */
+    bool degraded;       /* tell to come back later, in a header too */
+    bool cut;            /* there may be more than was given */
+    bool starting, over; /* within follow_start(): do not free */
+};
+
+/* ---- the end ----------------------------------------------------------------------------------
+ */
+
+static void poll_free(struct poll *p)
+{
+    buf_fini(&p->events);
+    free(p->headers);
+    free(p->callback);
+    free(p->match);
+    free(p);
+}
+
+/* Nothing calls back any more. */
+static void stop(struct poll *p)
+{
+    struct server *server = p->request->server;
+
+    follow_stop(&p->follow);
+    alarm_cancel(&p->alarm);
+    turn_cancel(server, &p->turn);
+    server_grant_end(server, &p->grant);
+}
+
+static void dispose(struct poll *p)
+{
+    p->over = true;
+    if (!p->starting)
+        poll_free(p);
+}
+
+static struct slice headers_of(const struct poll *p)
+{
+    return slice_of(p->headers);
+}
+
+static void refuse(struct poll *p, const char *why)
+{
+    problem_retry(p->request, headers_of(p), 503, p->grant.retry_ms, "%s", why);
+}
+
+/* Weak: two answers with the same tag differ in "retry" at most. */
+static void put_etag(const struct poll *p, const char *cursor, struct buf *out)
+{
+    buf_printf(out, "W/\"%s.%zu.%016llx\"", cursor, p->count, (unsigned long long)p->query_hash);
+}
+
+/* RFC 9110, 13.1.2: weak comparison, one of a list. */
+static bool tag_matches(const char *list, struct slice weak_tag)
+{
+    struct slice tag = { weak_tag.at + 2, weak_tag.len - 2 }; /* with its quotes */
+
+    for (const char *at = list; at && (at = strchr(at, '"')); at++)
+        if (strlen(at) >= tag.len && memcmp(at, tag.at, tag.len) == 0)
+            return true;
+    return false;
+}
+
+static void put_head(const struct poll *p, struct slice etag, size_t length, struct buf *head)
+{
+    buf_put(head, headers_of(p));
+    if (p->degraded)
+        buf_printf(head, "Retry-After: %lld\r\n", (long long)(p->retry_ms + 999) / 1000);
+    if (etag.len) { /* kept by the browser, and asked about each time */
+        buf_puts(head, "ETag: ");
+        buf_put(head, etag);
+        buf_puts(head, "\r\nCache-Control: private, no-cache\r\n");
+    } else {
+        buf_puts(head, "Cache-Control: no-store, no-transform\r\n");
+    }
+    if (length)
+        buf_printf(head, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+                   p->callback ? "application/javascript; charset=utf-8" : "application/json",
+                   length);
+}
+
+static void put_body(const struct poll *p, const char *cursor, struct buf *body)
+{
+    if (p->callback)
+        buf_printf(body, "/**/%s(", p->callback); /* the comment keeps what it begins harmless */
+    buf_puts(body, "{\"events\":[");
+    buf_put(body, buf_slice(&p->events));
+    buf_printf(body, "],\"next\":\"%s\",\"retry\":%lld}", cursor, (long long)p->retry_ms);
+    buf_puts(body, p->callback ? ");\n" : "\n");
+}
+
+static void answer_from(struct poll *p, const char *cursor)
+{
+    struct buf head = BUF_EMPTY, body = BUF_EMPTY, etag = BUF_EMPTY;
+    bool unchanged = false;
+
+    if (p->tagged) {
+        put_etag(p, cursor, &etag);
+        unchanged = !etag.nomem && tag_matches(p->match, buf_slice(&etag));
+    }
+    if (!unchanged)
+        put_body(p, cursor, &body);
+    put_head(p, buf_slice(&etag), body.len, &head);
+    if (p->events.nomem || body.nomem || head.nomem || etag.nomem) {
+        refuse(p, "Out of memory.");
+    } else {
+        reply_begin(p->request, unchanged ? 304 : 200, buf_slice(&head));
+        if (!unchanged)
+            reply_write(p->request, buf_slice(&body));
+        reply_end(p->request);
+    }
+    buf_fini(&head);
+    buf_fini(&body);
+    buf_fini(&etag);
+}
+
+/* Answer with what there is; the poll is freed, unless it is just starting. */
+static void answer(struct poll *p)
+{
+    const char *epoch = p->request->server->epoch;
+    char cursor[CURSOR_TEXT_MAX + 1];
+    int64_t next = p->cut ? p->last : follow_cursor(&p->follow);
+
+    if (next < p->last)
+        next = p->last;
+    stop(p);
+    if (next >= 0 && epoch[0]) {
+        cursor_text(epoch, next, cursor);
+        answer_from(p, cursor);
+    } else if (p->has_asked) { /* the database is away: ask again from the same place */
+        cursor_text(p->asked.epoch, p->asked.seq, cursor);
+        answer_from(p, cursor);
+    } else {
+        refuse(p, "The database does not answer, so nothing is known yet. Try again soon.");
+    }
+    dispose(p);
+}
+
+/* ---- what happens to it -----------------------------------------------------------------------
+ */
+
+static void on_turn(struct turn *turn)
+{
+    answer(CONTAINER(turn, struct poll, turn));
+}
+
+static void answer_soon(struct poll *p)
+{
+    p->turn.run = on_turn;
+    turn_add(p->request->server, &p->turn);
+}
+
+static void on_time_over(struct alarm *alarm)
+{
+    answer(CONTAINER(alarm, struct poll, alarm));
+}
+
+static enum rc add(struct poll *p)
+{
+    answer_soon(p);
+    p->cut = p->events.nomem || p->count >= p->limit || p->events.len >= BATCH_BYTES;
+    return p->cut ? RC_AGAIN : RC_OK;
+}
+
+static enum rc on_event(struct follow *f, struct event *event)
+{
+    struct poll *p = CONTAINER(f, struct poll, follow);
+    struct slice bytes;
+
+    if (encode_event(event, ENC_JSON, &bytes) != RC_OK) {
+        p->events.nomem = true;
+        return add(p);
+    }
+    if (p->events.len)
+        buf_putc(&p->events, ',');
+    buf_put(&p->events, bytes);
+    p->last = event_seq(event);
+    p->count++;
+    return add(p);
+}
+
+static enum rc on_gap(struct follow *f, enum gap_reason reason, int64_t continues_after)
+{
+    struct poll *p = CONTAINER(f, struct poll, follow);
+    const char *epoch = p->request->server->epoch;
+    char from[CURSOR_TEXT_MAX + 1] = "", next[CURSOR_TEXT_MAX + 1];
+
+    if (p->last >= 0 && reason == GAP_EXPIRED)
+        cursor_text(epoch, p->last, from);
+    else if (p->last < 0 && p->has_asked)
+        cursor_text(p->asked.epoch, p->asked.seq, from);
+    cursor_text(epoch, continues_after, next);
+    if (p->events.len)
+        buf_putc(&p->events, ',');
+    encode_gap(&p->events, reason, from, next);
+    p->last = continues_after;
+    p->count++;
+    return add(p);
+}
+
+static enum rc on_caught_up(struct follow *f)
+{
+    struct poll *p = CONTAINER(f, struct poll, follow);
+
+    if (p->at_once)
+        answer_soon(p);
+    return RC_OK;
+}
+
+static void on_failed(struct follow *f, enum rc rc)
+{
+    struct poll *p = CONTAINER(f, struct poll, follow);
+
+    if (p->count > 0) { /* what has come is good, and its last number says where to go on */
+        p->cut = true;
+        answer_soon(p);
+        return;
+    }
+    stop(p);
+    refuse(p, rc == RC_LIMIT ? "Too many questions to the database wait. Try again soon."
+                             : "Out of memory.");
+    dispose(p);
+}
+
+static const struct follow_ops follow_ops = { on_event, on_gap, on_caught_up, on_failed };
+
+static void on_gone(void *owner)
+{
+    stop(owner);
+    dispose(owner);
+}
+
+static void on_drain(void *owner)
+{
+    struct poll *p = owner;
+
+    p->degraded = true; /* so that clients come back one by one, to whoever is there then */
+    p->retry_ms = p->grant.retry_ms;
+    answer(p);
+}
+
+static const struct reply_ops reply_ops = { NULL, on_gone, on_drain };
+
+/* ---- the beginning ----------------------------------------------------------------------------
+ */
+
+static uint64_t hash_of(struct slice text) /* FNV-1a */
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < text.len; i++)
+        h = (h ^ (unsigned char)text.at[i]) * 0x100000001b3u;
+    return h;
+}
+
+/* Copy what must outlive serve(). */
+static enum rc keep(struct poll *p, const struct visit *v, const struct query *q)
+{
+    struct slice match = request_header(v->request, "if-none-match");
+
+    p->headers = slice_dup(v->common);
+    if (!p->headers)
+        return RC_NOMEM;
+    if (q->callback.len && !(p->callback = slice_dup(q->callback)))
+        return RC_NOMEM;
+    if (p->tagged && match.len > 0 && match.len <= MATCH_MAX && !(p->match = slice_dup(match)))
+        return RC_NOMEM;
+    return RC_OK;
+}
+
+/* May it be held, and for how long?  False: it has been answered. */
+static bool granted(const struct visit *v, struct poll *p, int64_t wanted_ms)
+{
+    if (wanted_ms == 0 && v->server->one_slot) /* takes no slot from those who want to be held */
+        p->grant = (struct grant){ .retry_ms = v->server->conf->retry_ms, .slot = -1 };
+    else
+        p->grant = server_grant(v->server, wanted_ms);
+    if (p->grant.refuse) {
+        problem_retry(v->request, v->common, 503, p->grant.retry_ms,
+                      "As many requests are open here as may be. Come back a little later.");
+        return false;
+    }
+    p->at_once = p->grant.hold_ms == 0;
+    p->degraded = p->grant.hold_ms < wanted_ms && !v->server->one_slot;
+    p->degraded |= p->at_once && wanted_ms > 0;
+    p->retry_ms = wanted_ms > 0 && !p->degraded && !v->server->one_slot ? 0 : p->grant.retry_ms;
+    return true;
+}
+
+static void start(const struct visit *v, struct poll *p, const struct query *q)
+{
+    reply_hold(v->request, &reply_ops, p);
+    p->starting = true;
+    enum rc rc =
+        follow_start(&p->follow, v->server, &follow_ops, q->topics, q->topic_count, &q->since);
+    if (rc != RC_OK && !p->over)
+        on_failed(&p->follow, rc);
+    p->starting = false;
+    if (p->over)
+        poll_free(p);
+    else if (!p->turn.link)
+        alarm_set(v->server->wheel, &p->alarm,
+                  (uint64_t)(p->at_once ? CATCH_UP_MS : p->grant.hold_ms), on_time_over);
+}
+
+static void serve(const struct visit *v, const struct query *q, struct who who)
+{
+    const struct conf *conf = v->server->conf;
+    int64_t wanted_ms = q->wait_ms >= 0 ? q->wait_ms : conf->poll_wait_ms;
+    struct poll *p = calloc(1, sizeof(*p));
+
+    if (!p) {
+        problem_retry(v->request, v->common, 503, conf->retry_ms, "Out of memory.");
+        return;
+    }
+    if (!q->has_since) /* only wants to know where the present is */
+        wanted_ms = 0;
+    p->request = v->request;
+    p->follow.who = who;
+    p->limit = (size_t)(q->limit > 0 ? q->limit : conf->poll_limit);
+    p->last = -1;
+    p->has_asked = q->since.kind == SINCE_CURSOR;
+    p->asked = q->since.cursor;
+    p->tagged = q->wait_ms == 0;
+    p->query_hash = hash_of(v->request->head->query);
+    if (!granted(v, p, wanted_ms)) {
+        poll_free(p);
+    } else if (keep(p, v, q) != RC_OK) {
+        server_grant_end(v->server, &p->grant);
+        problem_retry(v->request, v->common, 503, conf->retry_ms, "Out of memory.");
+        poll_free(p);
+    } else {
+        if (!q->has_since && q->wait_ms != 0 && !p->degraded)
+            p->retry_ms = 0; /* next it will ask with since=, and be held */
+        start(v, p, q);
+    }
+}
+
+void poll_serve(const struct visit *v)
+{
+    struct query q;
+    struct who who;
+
+    if (listen_read(v, &q, &who)) {
+        if (v->is_head) {
+            struct buf head = BUF_EMPTY;
+            buf_printf(&head, "Content-Type: %s\r\nCache-Control: no-store, no-transform\r\n",
+                       q.callback.len ? "application/javascript; charset=utf-8"
+                                      : "application/json");
+            buf_put(&head, v->common);
+            reply_begin(v->request, 200, buf_slice(&head));
+            buf_fini(&head);
+            reply_end(v->request);
+        } else {
+            serve(v, &q, who);
+        }
+    }
+    query_fini(&q);
+}

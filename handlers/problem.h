@@ -1,0 +1,32 @@
+/*
+ * problem.h - telling a client what is wrong: RFC 9457 problem details.
+ */
+#ifndef HANDLERS_PROBLEM_H
+#define HANDLERS_PROBLEM_H
+
+#include <stdarg.h>
+
+#include "core/request.h"
+
+/*
+ * Answer with application/problem+json and end the reply.  headers: further header lines ("\r\n" at
+ * each end; those of struct visit belong here), may be empty.  The detail is for a person; bytes in
+ * it that are not UTF-8 become U+FFFD, and it is cut at about 600 bytes.
+ */
+void problem_reply(struct request *, struct slice headers, int status, const char *detail, ...)
+    PRINTF(4, 5);
+
+/* The same with a Retry-After in whole seconds, rounded up from milliseconds, at least 1. */
+void problem_retry(struct request *, struct slice headers, int status, int64_t retry_ms,
+                   const char *detail, ...) PRINTF(5, 6);
+
+/* Append the document; title is the status' phrase. */
+void problem_put(struct buf *out, int status, struct slice detail);
+
+/* Append text with everything that is not UTF-8 as U+FFFD. */
+void problem_put_clean(struct buf *out, struct slice text);
+
+/* "Not Found"; unknown: "Error". */
+const char *problem_title(int status);
+
+#endif

@@ -1,0 +1,313 @@
+/*
+ * publish.c - POST /publish: one event from the body, or many from a JSON array; one transaction.
+ *
+ *      ?topic=T given      the body is the data, whatever it is, and keeps its Content-Type
+ *      no topic=, JSON     the body is an array of events (batch.c)
+ *
+ * A page of another site can make a browser send a form here, but neither the key nor these
+ * content types: forms are refused by name, so that nobody publishes "a=1&b=2" by accident either.
+ *
+ * The answer comes after the commit.  There is no short cut past the database to the readers: the
+ * event returns through the log, so that every process tells the same order.
+ */
+#include <stdlib.h>
+
+#include "core/text.h"
+#include "core/topic.h"
+#include "handlers/batch.h"
+#include "handlers/listen.h"
+#include "handlers/problem.h"
+#include "handlers/serve.h"
+
+struct publish {
+    struct request *request;
+    struct source_call *call;
+    char *headers; /* of struct visit */
+};
+
+/* ---- the answer -------------------------------------------------------------------------------
+ */
+
+static void publish_free(struct publish *p)
+{
+    free(p->headers);
+    free(p);
+}
+
+static void put_cursors(struct buf *out, const char *epoch, const struct publication *done)
+{
+    char cursor[CURSOR_TEXT_MAX + 1];
+
+    cursor_text(epoch, done->seqs[done->n - 1], cursor);
+    buf_printf(out, "{\"cursor\":\"%s\",\"cursors\":[", cursor);
+    for (size_t i = 0; i < done->n; i++) {
+        cursor_text(epoch, done->seqs[i], cursor);
+        buf_printf(out, "%s\"%s\"", i ? "," : "", cursor);
+    }
+    buf_printf(out, "]%s}\n", done->repeated ? ",\"repeated\":true" : "");
+}
+
+/* It is committed: 201 with its numbers, or 202 where they are given a moment later. */
+static void say_done(struct publish *p, const struct publication *done)
+{
+    struct server *server = p->request->server;
+    struct buf head = BUF_EMPTY, body = BUF_EMPTY;
+    bool numbered = done->seqs && done->n > 0 && server->epoch[0];
+
+    if (numbered)
+        put_cursors(&body, server->epoch, done);
+    else
+        buf_printf(&body, "{\"cursor\":null%s}\n", done->repeated ? ",\"repeated\":true" : "");
+    if (body.nomem) { /* committed all the same: better no numbers than a wrong answer */
+        buf_fini(&body);
+        numbered = false;
+    }
+    buf_printf(&head,
+               "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+               "Content-Length: %zu\r\n",
+               body.len);
+    buf_put(&head, slice_of(p->headers));
+    reply_begin(p->request, numbered ? 201 : 202, buf_slice(&head));
+    reply_write(p->request, buf_slice(&body));
+    reply_end(p->request);
+    buf_fini(&head);
+    buf_fini(&body);
+}
+
+static void say_failed(struct publish *p, const struct publication *done)
+{
+    struct slice headers = slice_of(p->headers);
+    int64_t retry_ms = p->request->server->conf->retry_ms;
+    const char *why = done->why && *done->why ? done->why : "no reason given";
+
+    switch (done->rc) {
+    case RC_SYNTAX:
+        problem_reply(p->request, headers, 422, "The database refused it: %s", why);
+        return;
+    case RC_LIMIT:
+        problem_reply(p->request, headers, 413, "It is too large: %s", why);
+        return;
+    case RC_AGAIN:
+        problem_retry(p->request, headers, 409, 1000,
+                      "A publish with this Idempotency-Key is still under way.");
+        return;
+    case RC_DENIED:
+        problem_reply(p->request, headers, 422,
+                      "This Idempotency-Key was used before, for something else.");
+        return;
+    case RC_NOMEM:
+        problem_retry(p->request, headers, 503, retry_ms, "Out of memory; nothing was published.");
+        return;
+    case RC_OK:
+    case RC_CLOSED:
+    case RC_SOURCE:
+        break;
+    }
+    problem_retry(p->request, headers, 503, retry_ms,
+                  "The database is away: %s. Whether it was published is not certain; with an "
+                  "Idempotency-Key it can safely be sent again.",
+                  p->request->server->source_state == SOURCE_AWAY ? "no connection" : "no answer");
+}
+
+static void on_published(void *arg, const struct publication *done)
+{
+    struct publish *p = arg;
+
+    if (done->rc == RC_OK) {
+        p->request->server->stats.published += done->n;
+        say_done(p, done);
+    } else {
+        say_failed(p, done);
+    }
+    publish_free(p);
+}
+
+static void on_gone(void *owner)
+{
+    struct publish *p = owner;
+
+    source_cancel(p->call); /* it takes place all the same; nobody is left to be told */
+    publish_free(p);
+}
+
+static void on_drain(void *owner)
+{
+    (void)owner; /* a commit takes less than any drain */
+}
+
+static const struct reply_ops reply_ops = { NULL, on_gone, on_drain };
+
+static void submit(const struct visit *v, const struct draft *drafts, size_t n, struct slice key)
+{
+    struct publish *p = calloc(1, sizeof(*p));
+
+    if (p)
+        p->headers = slice_dup(v->common);
+    if (p && p->headers) {
+        p->request = v->request;
+        p->call = source_publish(v->server->source, drafts, n, key, on_published, p);
+    }
+    if (p && p->call) {
+        reply_hold(v->request, &reply_ops, p);
+        return;
+    }
+    problem_retry(v->request, v->common, 503, v->server->conf->retry_ms,
+                  "Too many publishes wait for the database. Nothing of this one was published.");
+    if (p)
+        publish_free(p);
+}
+
+/* ---- may it be sent, and can it be read? --------------------------------------------------------
+ */
+
+static bool unauthorized(const struct visit *v, const char *error, const char *detail)
+{
+    struct buf headers = BUF_EMPTY;
+
+    buf_put(&headers, v->common);
+    buf_printf(&headers, "WWW-Authenticate: Bearer realm=\"bellpush\"%s\r\n", error);
+    problem_reply(v->request, buf_slice(&headers), 401, "%s", detail);
+    buf_fini(&headers);
+    return false;
+}
+
+static bool authorized(const struct visit *v, struct who *who)
+{
+    const struct conf *conf = v->server->conf;
+
+    if (!conf->publish_key || !*conf->publish_key) {
+        problem_reply(v->request, v->common, 403,
+                      "Publishing over HTTP is off here: no publish_key is configured.");
+        return false;
+    }
+    switch (gate_identify(conf, request_header(v->request, "authorization"), who)) {
+    case CREDENTIAL_GOOD:
+        return true;
+    case CREDENTIAL_BAD:
+        return unauthorized(v, ", error=\"invalid_token\"",
+                            "The key in Authorization is not right.");
+    case CREDENTIAL_NONE:
+        break;
+    }
+    return unauthorized(v, "",
+                        "Publishing needs a key: send the header Authorization: Bearer KEY.");
+}
+
+static bool idempotency_key(const struct visit *v, struct slice *key)
+{
+    *key = request_header(v->request, "idempotency-key");
+    bool good = key->len <= QUERY_WORD_MAX && (!key->at || key->len > 0);
+
+    for (size_t i = 0; good && i < key->len; i++)
+        good = key->at[i] > 0x20 && key->at[i] < 0x7f;
+    if (!good)
+        problem_reply(v->request, v->common, 400,
+                      "Idempotency-Key must be 1 to 255 visible ASCII characters.");
+    return good;
+}
+
+/* The media type without parameters. */
+static struct slice essence(struct slice type)
+{
+    size_t len = 0;
+    while (len < type.len && type.at[len] != ';' && type.at[len] != ' ')
+        len++;
+    return (struct slice){ type.at, len };
+}
+
+static bool readable(const struct visit *v, struct slice *content_type)
+{
+    struct slice coding = request_header(v->request, "content-encoding");
+    struct slice type = request_header(v->request, "content-type"), kind = essence(type);
+
+    if (v->request->head->body_too_large) {
+        problem_reply(v->request, v->common, 413, "The body is larger than %lld bytes.",
+                      (long long)v->server->conf->max_body_bytes);
+        return false;
+    }
+    if (coding.len > 0 && !slice_is_nocase(coding, SLICE("identity"))) {
+        problem_reply(v->request, v->common, 415,
+                      "Content-Encoding is not understood here: send the body as it is.");
+        return false;
+    }
+    if (slice_is_nocase(kind, SLICE("application/x-www-form-urlencoded")) ||
+        slice_is_nocase(kind, SLICE("multipart/form-data"))) {
+        problem_reply(v->request, v->common, 415,
+                      "Forms are not events. Send the data with its own Content-Type "
+                      "(with curl: -H 'Content-Type: text/plain' --data-binary ...).");
+        return false;
+    }
+    if (type.len > 0 && !batch_content_type_ok(type)) {
+        problem_reply(v->request, v->common, 415,
+                      "Content-Type must be a media type such as application/json, at most 255 "
+                      "visible ASCII characters.");
+        return false;
+    }
+    *content_type = type;
+    return true;
+}
+
+/* ---- one, or many -----------------------------------------------------------------------------
+ */
+
+static void publish_one(const struct visit *v, const struct query *q, const struct who *who,
+                        struct slice content_type, struct slice key)
+{
+    const struct conf *conf = v->server->conf;
+    struct draft draft = { .topic = q->topics[0],
+                           .type = q->type,
+                           .content_type = content_type,
+                           .id = q->id,
+                           .data = v->request->head->body,
+                           .expires_ms = q->expires_ms,
+                           .retain = q->retain,
+                           .is_private = q->is_private };
+    struct batch_error error = batch_check(conf, who, &draft);
+
+    if (q->topic_count > 1)
+        problem_reply(v->request, v->common, 400,
+                      "topic may be given only once here: an event "
+                      "has one topic.");
+    else if (error.status) /* a parameter that is wrong makes the request itself wrong */
+        problem_reply(v->request, v->common, error.status == 422 ? 400 : error.status, "%s.",
+                      error.why);
+    else
+        submit(v, &draft, 1, key);
+}
+
+static void publish_many(const struct visit *v, const struct who *who, struct slice content_type,
+                         struct slice key)
+{
+    struct batch batch;
+    struct slice kind = essence(content_type);
+
+    if (!slice_is_nocase(kind, SLICE("application/json"))) {
+        problem_reply(v->request, v->common, 400,
+                      "Say where it goes: topic=orders/42. (Or send a JSON array of events, with "
+                      "Content-Type: application/json.)");
+        return;
+    }
+    if (batch_read(&batch, v->request->head->body, v->server->conf, who))
+        submit(v, batch.drafts, batch.n, key);
+    else
+        problem_reply(v->request, v->common, batch.error.status, "%s.", batch.error.why);
+    batch_fini(&batch);
+}
+
+void publish_serve(const struct visit *v)
+{
+    struct query q = { 0 };
+    struct who who;
+    struct slice key, content_type;
+
+    if (!authorized(v, &who) || !readable(v, &content_type) || !idempotency_key(v, &key))
+        return;
+    enum rc rc = query_parse(&q, v->request->head->query, SLICE_NONE, v->server->conf);
+    if (rc != RC_OK)
+        listen_refuse(v, &q, rc);
+    else if (q.topic_count > 0)
+        publish_one(v, &q, &who, content_type, key);
+    else
+        publish_many(v, &who, content_type, key);
+    query_fini(&q);
+}

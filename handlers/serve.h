@@ -1,0 +1,19 @@
+/*
+ * serve.h - the handlers, as the table of routes knows them.
+ *
+ * Each answers the visit's request: before it returns, or later after reply_hold().
+ */
+#ifndef HANDLERS_SERVE_H
+#define HANDLERS_SERVE_H
+
+#include "handlers/visit.h"
+
+void stream_events(const struct visit *);  /* GET /events: server-sent events */
+void stream_lines(const struct visit *);   /* GET /stream: NDJSON, forever-frame */
+void poll_serve(const struct visit *);     /* GET /poll */
+void publish_serve(const struct visit *);  /* POST /publish */
+void status_serve(const struct visit *);   /* GET /status */
+void status_ready(const struct visit *);   /* GET /ready */
+void status_metrics(const struct visit *); /* GET /metrics */
+
+#endif

@@ -1,0 +1,578 @@
+/*
+ * stream.c - GET /events and GET /stream: one thing with several faces.
+ *
+ * A stream says something at once (so that proxies pass the head on), then events as they come, and
+ * in silence a heartbeat.  The heartbeat carries the reader's place in the log where that has moved
+ * on without it: someone who hears nothing for a week must not come back with a cursor that
+ * retention has overtaken.  For the same reason the place is said as soon as it is known.
+ *
+ *      prelude -> [gap] [event]… -> place -> [event] [gap] [beat] … -> farewell
+ *
+ * How a stream ends, other than by its client's leaving:
+ *
+ *      slow      it took nothing for queue_age_ms, though something waited
+ *      bytes     /stream only: old browsers keep everything they were sent in memory
+ *      hold      capacity: the reply may not be held any longer (server_grant)
+ *      drain     the process wants to stop
+ *      trouble   our own: no memory, too many questions to the database
+ *
+ * Each is told in-band with the place to go on from and a `retry` with some jitter.
+ *
+ * A thousand streams are a thousand of these structs: it has no strings and no buffers.
+ */
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "handlers/encode.h"
+#include "handlers/listen.h"
+#include "handlers/problem.h"
+#include "handlers/serve.h"
+
+enum {
+    PADDING = 2048,        /* old XHR and IE show nothing before so many bytes */
+    FOREVER_MS = 86400000, /* what a stream wants to be held; capacity may say less */
+    CATCH_UP_MS = 5000,    /* not to be held: so long for the past, if the database is slow */
+};
+
+enum end_reason { END_SLOW, END_BYTES, END_HOLD, END_DRAIN, END_TROUBLE };
+
+static const char *const end_names[] = {
+    [END_SLOW] = "slow",   [END_BYTES] = "bytes",     [END_HOLD] = "hold",
+    [END_DRAIN] = "drain", [END_TROUBLE] = "trouble",
+};
+
+/* What makes /events and /stream differ.  cursor may be "": not known. */
+struct face {
+    const char *content_type;
+    enum encoding encoding;
+    bool limited; /* ends after stream_bytes */
+    void (*prelude)(struct buf *, int64_t retry_ms, bool padding, struct slice callback);
+    void (*place)(struct buf *, const char *cursor);
+    void (*beat)(struct buf *, const char *cursor);
+    void (*gap)(struct buf *, enum gap_reason, const char *from, const char *next);
+    void (*end)(struct buf *, enum end_reason, const char *cursor, int64_t retry_ms);
+};
+
+struct stream {
+    struct request *request;
+    struct follow follow;
+    struct alarm alarm; /* the next heartbeat, look at a stalled reader, or end of the hold */
+    int64_t told;       /* the place that the client knows; -1: none */
+    uint64_t bytes;     /* payload so far */
+    uint32_t taken;     /* stalled: low bits of what the client had taken when last looked at */
+    uint32_t wrote_ms;  /* loop time of the last write, low bits */
+    uint32_t ends_ms;   /* loop time at which the hold is over, low bits */
+    uint32_t retry_ms;  /* of server_grant(): for the end of the hold */
+    int16_t slot;       /* of server_grant(); -1: none */
+    uint8_t face;
+    bool limited_hold : 1; /* ends_ms counts */
+    bool no_hold : 1;      /* end as soon as the past is told */
+    bool stalled : 1;      /* something waits since the alarm before */
+    bool paused : 1;       /* the follower waits for room */
+    bool starting : 1;     /* within follow_start(): do not free */
+    bool over : 1;
+};
+
+_Static_assert(sizeof(struct stream) <= 192, "a thousand streams are a thousand of these");
+
+/* ---- the faces --------------------------------------------------------------------------------
+ */
+
+static void put_padding(struct buf *out)
+{
+    static const char blanks[] = "                                                                ";
+    for (size_t n = 0; n < PADDING; n += sizeof(blanks) - 1)
+        buf_puts(out, blanks);
+}
+
+static void sse_prelude(struct buf *out, int64_t retry_ms, bool padding, struct slice callback)
+{
+    buf_puts(out, ":");
+    if (padding)
+        put_padding(out);
+    buf_printf(out, "\nretry: %lld\n\n", (long long)retry_ms);
+}
+
+/* An id without data: browsers remember it and dispatch nothing (HTML standard, 9.2.6). */
+static void sse_place(struct buf *out, const char *cursor)
+{
+    buf_printf(out, "id: %s\n\n", cursor);
+}
+
+static void sse_beat(struct buf *out, const char *cursor)
+{
+    buf_puts(out, ":\n\n");
+    if (*cursor)
+        sse_place(out, cursor);
+}
+
+static void sse_gap(struct buf *out, enum gap_reason reason, const char *from, const char *next)
+{
+    buf_printf(out, "id: %s\nevent: bellpush-gap\ndata: ", next);
+    encode_gap(out, reason, from, next);
+    buf_puts(out, "\n\n");
+}
+
+static void sse_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
+{
+    buf_printf(out, ": the stream ends (%s)\nretry: %lld\n", end_names[reason],
+               (long long)retry_ms);
+    if (*cursor)
+        buf_printf(out, "id: %s\n", cursor);
+    if (reason == END_SLOW)
+        buf_puts(out, "event: bellpush-slow\ndata: {\"type\":\"bellpush-slow\"}\n");
+    buf_putc(out, '\n');
+}
+
+static void put_beat(struct buf *out, const char *cursor)
+{
+    buf_puts(out, "{\"type\":\"bellpush-heartbeat\"");
+    if (*cursor)
+        buf_printf(out, ",\"id\":\"%s\"", cursor);
+    buf_puts(out, "}");
+}
+
+static void put_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
+{
+    buf_printf(out, "{\"type\":\"bellpush-end\",\"reason\":\"%s\",\"retry\":%lld",
+               end_names[reason], (long long)retry_ms);
+    if (*cursor)
+        buf_printf(out, ",\"id\":\"%s\"", cursor);
+    buf_puts(out, "}");
+}
+
+static void lines_prelude(struct buf *out, int64_t retry_ms, bool padding, struct slice callback)
+{
+    if (padding)
+        put_padding(out);
+    buf_printf(out, "{\"type\":\"bellpush-hello\",\"retry\":%lld}\n", (long long)retry_ms);
+}
+
+static void lines_beat(struct buf *out, const char *cursor)
+{
+    put_beat(out, cursor);
+    buf_putc(out, '\n');
+}
+
+static void lines_gap(struct buf *out, enum gap_reason reason, const char *from, const char *next)
+{
+    encode_gap(out, reason, from, next);
+    buf_putc(out, '\n');
+}
+
+static void lines_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
+{
+    put_end(out, reason, cursor, retry_ms);
+    buf_putc(out, '\n');
+}
+
+static void frame_prelude(struct buf *out, int64_t retry_ms, bool padding, struct slice callback)
+{
+    buf_puts(out, "<!DOCTYPE html>\n<meta charset=utf-8>\n<title>stream</title>\n");
+    buf_puts(out, "<script>function b(e){parent.");
+    buf_put(out, callback); /* a name and nothing else: query_callback_ok() */
+    buf_puts(out, "(e)}</script>\n");
+    if (padding)
+        put_padding(out);
+    buf_printf(out, "<script>b({\"type\":\"bellpush-hello\",\"retry\":%lld})</script>\n",
+               (long long)retry_ms);
+}
+
+static void frame_beat(struct buf *out, const char *cursor)
+{
+    buf_puts(out, "<script>b(");
+    put_beat(out, cursor);
+    buf_puts(out, ")</script>\n");
+}
+
+static void frame_gap(struct buf *out, enum gap_reason reason, const char *from, const char *next)
+{
+    buf_puts(out, "<script>b(");
+    encode_gap(out, reason, from, next);
+    buf_puts(out, ")</script>\n");
+}
+
+static void frame_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
+{
+    buf_puts(out, "<script>b(");
+    put_end(out, reason, cursor, retry_ms);
+    buf_puts(out, ")</script>\n");
+}
+
+enum face_name { FACE_SSE, FACE_SSE_JSON, FACE_LINES, FACE_FRAME };
+
+static const struct face faces[] = {
+    [FACE_SSE] = { "text/event-stream", ENC_SSE, false, sse_prelude, sse_place, sse_beat, sse_gap,
+                   sse_end },
+    [FACE_SSE_JSON] = { "text/event-stream", ENC_SSE_JSON, false, sse_prelude, sse_place, sse_beat,
+                        sse_gap, sse_end },
+    [FACE_LINES] = { "application/x-ndjson", ENC_NDJSON, true, lines_prelude, lines_beat,
+                     lines_beat, lines_gap, lines_end },
+    [FACE_FRAME] = { "text/html; charset=utf-8", ENC_FRAME, true, frame_prelude, frame_beat,
+                     frame_beat, frame_gap, frame_end },
+};
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+static struct server *server_of(const struct stream *s)
+{
+    return s->request->server;
+}
+
+static const struct face *face_of(const struct stream *s)
+{
+    return &faces[s->face];
+}
+
+static void cursor_put(const struct stream *s, int64_t seq, char out[CURSOR_TEXT_MAX + 1])
+{
+    out[0] = '\0';
+    if (seq >= 0 && server_of(s)->epoch[0])
+        cursor_text(server_of(s)->epoch, seq, out);
+}
+
+/* The number up to which this client has everything; -1: not known yet. */
+static int64_t place_of(const struct stream *s)
+{
+    int64_t cursor = follow_cursor(&s->follow);
+    return cursor > s->told ? cursor : s->told;
+}
+
+static void wrote(struct stream *s, size_t bytes)
+{
+    s->bytes += bytes;
+    s->wrote_ms = (uint32_t)uv_now(server_of(s)->loop);
+}
+
+static void say(struct stream *s, struct buf *text)
+{
+    if (buf_rc(text) == RC_OK) { /* otherwise a beat or a notice is lost, no event */
+        wrote(s, text->len);
+        reply_write(s->request, buf_slice(text));
+    }
+    buf_fini(text);
+}
+
+static void say_place(struct stream *s, int64_t seq, void (*put)(struct buf *, const char *))
+{
+    struct buf text = BUF_EMPTY;
+    char cursor[CURSOR_TEXT_MAX + 1];
+
+    cursor_put(s, seq > s->told ? seq : -1, cursor);
+    if (seq > s->told)
+        s->told = seq;
+    put(&text, cursor);
+    say(s, &text);
+}
+
+/* ---- the end ----------------------------------------------------------------------------------
+ */
+
+/* The request is over, or is about to be: nothing calls back any more. */
+static void release(struct stream *s, struct server *server)
+{
+    struct grant grant = { .slot = s->slot };
+
+    follow_stop(&s->follow);
+    alarm_cancel(&s->alarm);
+    server_grant_end(server, &grant);
+    s->over = true;
+    if (!s->starting)
+        free(s);
+}
+
+static int64_t some_retry(const struct server *server)
+{
+    int64_t retry = server->conf->retry_ms;
+    return retry + randombytes_uniform((uint32_t)(2 * retry) + 1);
+}
+
+/* The stream is freed, unless it is just starting: touch it no more.  RC_CLOSED for callers. */
+static enum rc finish(struct stream *s, enum end_reason reason, int64_t retry_ms)
+{
+    struct buf text = BUF_EMPTY;
+    char cursor[CURSOR_TEXT_MAX + 1];
+    struct request *r = s->request;
+
+    cursor_put(s, place_of(s), cursor);
+    face_of(s)->end(&text, reason, cursor, retry_ms);
+    say(s, &text);
+    release(s, r->server);
+    reply_end(r);
+    return RC_CLOSED;
+}
+
+static void finish_slow(struct stream *s)
+{
+    struct server *server = server_of(s);
+
+    server->stats.slow_closed++;
+    log_info(&server->log, "closing a slow reader: %zu bytes wait and none was taken for %lld ms",
+             reply_queued(s->request), (long long)server->conf->queue_age_ms);
+    (void)finish(s, END_SLOW, some_retry(server));
+}
+
+/* ---- what happens to it -----------------------------------------------------------------------
+ */
+
+static void on_alarm(struct alarm *);
+
+static uint32_t ms_until(const struct stream *s, uint32_t when)
+{
+    uint32_t left = when - (uint32_t)uv_now(server_of(s)->loop);
+    return left > INT32_MAX ? 0 : left;
+}
+
+/* Ring for whatever comes first. */
+static void set_alarm(struct stream *s)
+{
+    const struct conf *conf = server_of(s)->conf;
+    uint32_t ms = s->stalled ? (uint32_t)conf->queue_age_ms
+                             : ms_until(s, s->wrote_ms + (uint32_t)conf->heartbeat_ms);
+
+    if (s->limited_hold && ms_until(s, s->ends_ms) < ms)
+        ms = ms_until(s, s->ends_ms);
+    alarm_set(server_of(s)->wheel, &s->alarm, ms, on_alarm);
+}
+
+/* From here on the client is watched: it has queue_age_ms to take something. */
+static void watch(struct stream *s)
+{
+    s->stalled = true;
+    s->taken = (uint32_t)(s->bytes - reply_queued(s->request));
+    set_alarm(s);
+}
+
+static void on_alarm(struct alarm *alarm)
+{
+    struct stream *s = CONTAINER(alarm, struct stream, alarm);
+    size_t queued = reply_queued(s->request);
+
+    if (s->limited_hold && ms_until(s, s->ends_ms) == 0) {
+        (void)finish(s, END_HOLD, s->retry_ms);
+    } else if (queued > 0) {
+        bool took = s->taken != (uint32_t)(s->bytes - queued);
+        if (s->stalled && !took)
+            finish_slow(s);
+        else
+            watch(s);
+    } else {
+        s->stalled = false;
+        if (ms_until(s, s->wrote_ms + (uint32_t)server_of(s)->conf->heartbeat_ms) == 0)
+            say_place(s, follow_cursor(&s->follow), face_of(s)->beat);
+        set_alarm(s);
+    }
+}
+
+static enum rc after_writing(struct stream *s)
+{
+    const struct conf *conf = server_of(s)->conf;
+
+    if (face_of(s)->limited && conf->stream_bytes > 0 && s->bytes >= (uint64_t)conf->stream_bytes)
+        return finish(s, END_BYTES, 0);
+    if (reply_queued(s->request) <= (size_t)conf->queue_bytes)
+        return RC_OK;
+    s->paused = true;
+    if (!s->stalled && !s->starting)
+        watch(s);
+    return RC_AGAIN;
+}
+
+static enum rc on_event(struct follow *f, struct event *event)
+{
+    struct stream *s = CONTAINER(f, struct stream, follow);
+    struct slice bytes;
+
+    if (encode_event(event, face_of(s)->encoding, &bytes) != RC_OK)
+        return finish(s, END_TROUBLE, some_retry(server_of(s)));
+    reply_lend(s->request, event, bytes);
+    wrote(s, bytes.len);
+    s->told = event_seq(event);
+    return after_writing(s);
+}
+
+static enum rc on_gap(struct follow *f, enum gap_reason reason, int64_t continues_after)
+{
+    struct stream *s = CONTAINER(f, struct stream, follow);
+    struct buf text = BUF_EMPTY;
+    char from[CURSOR_TEXT_MAX + 1] = "", next[CURSOR_TEXT_MAX + 1];
+
+    if (reason == GAP_EXPIRED) /* otherwise it was a place in another history */
+        cursor_put(s, s->told, from);
+    s->told = continues_after;
+    cursor_put(s, continues_after, next);
+    face_of(s)->gap(&text, reason, from, next);
+    if (buf_rc(&text) != RC_OK) { /* a gap must not go untold */
+        buf_fini(&text);
+        return finish(s, END_TROUBLE, some_retry(server_of(s)));
+    }
+    say(s, &text);
+    return after_writing(s);
+}
+
+static enum rc on_caught_up(struct follow *f)
+{
+    struct stream *s = CONTAINER(f, struct stream, follow);
+
+    if (s->no_hold)
+        return finish(s, END_HOLD, s->retry_ms);
+    if (follow_cursor(f) > s->told)
+        say_place(s, follow_cursor(f), face_of(s)->place);
+    return RC_OK;
+}
+
+static void on_failed(struct follow *f, enum rc rc)
+{
+    struct stream *s = CONTAINER(f, struct stream, follow);
+    (void)finish(s, END_TROUBLE, some_retry(server_of(s)));
+}
+
+static const struct follow_ops follow_ops = { on_event, on_gap, on_caught_up, on_failed };
+
+static void on_room(void *owner)
+{
+    struct stream *s = owner;
+    bool paused = s->paused;
+
+    if (!paused && !s->stalled)
+        return;
+    s->stalled = s->paused = false;
+    set_alarm(s); /* before the reader goes on, which may be its end */
+    if (paused)
+        follow_resume(&s->follow);
+}
+
+static void on_gone(void *owner)
+{
+    struct stream *s = owner;
+    release(s, server_of(s));
+}
+
+static void on_drain(void *owner)
+{
+    struct stream *s = owner;
+    (void)finish(s, END_DRAIN, some_retry(server_of(s)));
+}
+
+static const struct reply_ops reply_ops = { on_room, on_gone, on_drain };
+
+/* ---- the beginning ----------------------------------------------------------------------------
+ */
+
+static void begin(const struct visit *v, const struct face *face, const struct query *q,
+                  int64_t retry_ms, struct buf *prelude)
+{
+    struct buf head = BUF_EMPTY;
+
+    buf_printf(&head,
+               "Content-Type: %s\r\nCache-Control: no-store, no-transform\r\n"
+               "X-Accel-Buffering: no\r\n",
+               face->content_type);
+    buf_put(&head, v->common);
+    face->prelude(prelude, retry_ms, q->padding, q->callback);
+    reply_begin(v->request, 200, buf_slice(&head));
+    reply_write(v->request, buf_slice(prelude));
+    buf_fini(&head);
+}
+
+static void start(const struct visit *v, struct stream *s, const struct query *q,
+                  const struct grant *grant)
+{
+    struct buf prelude = BUF_EMPTY;
+    uint32_t now = (uint32_t)uv_now(v->server->loop);
+
+    s->request = v->request;
+    s->slot = (int16_t)grant->slot;
+    s->retry_ms = (uint32_t)grant->retry_ms;
+    s->told = -1;
+    if (q->since.kind == SINCE_CURSOR && strcmp(q->since.cursor.epoch, v->server->epoch) == 0)
+        s->told = q->since.cursor.seq;
+    s->no_hold = grant->hold_ms == 0;
+    s->limited_hold = grant->hold_ms < FOREVER_MS;
+    s->ends_ms = now + (uint32_t)(s->no_hold ? CATCH_UP_MS : grant->hold_ms);
+    begin(v, face_of(s), q, grant->retry_ms, &prelude);
+    wrote(s, prelude.len);
+    buf_fini(&prelude);
+    reply_hold(v->request, &reply_ops, s);
+
+    s->starting = true;
+    enum rc rc =
+        follow_start(&s->follow, v->server, &follow_ops, q->topics, q->topic_count, &q->since);
+    if (rc != RC_OK && !s->over)
+        (void)finish(s, END_TROUBLE, some_retry(v->server));
+    s->starting = false;
+    if (s->over) {
+        free(s);
+        return;
+    }
+    if (s->paused)
+        watch(s);
+    else
+        set_alarm(s);
+}
+
+static void serve(const struct visit *v, struct query *q, enum face_name name, struct who who)
+{
+    struct grant grant = { .slot = -1, .hold_ms = FOREVER_MS };
+    struct buf prelude = BUF_EMPTY;
+
+    if (v->is_head) {
+        begin(v, &faces[name], q, v->server->conf->retry_ms, &prelude);
+        buf_fini(&prelude);
+        reply_end(v->request);
+        return;
+    }
+    grant = server_grant(v->server, FOREVER_MS);
+    if (grant.refuse) {
+        problem_retry(v->request, v->common, 503, grant.retry_ms,
+                      "As many requests are open here as may be. Come back a little later.");
+        return;
+    }
+    struct stream *s = calloc(1, sizeof(*s));
+    if (!s) {
+        server_grant_end(v->server, &grant);
+        problem_retry(v->request, v->common, 503, grant.retry_ms, "Out of memory.");
+        return;
+    }
+    s->face = (uint8_t)name;
+    s->follow.who = who;
+    start(v, s, q, &grant);
+}
+
+void stream_events(const struct visit *v)
+{
+    struct query q;
+    struct who who;
+
+    if (listen_read(v, &q, &who)) {
+        if (q.format == FORMAT_NONE || q.format == FORMAT_RAW || q.format == FORMAT_JSON)
+            serve(v, &q, q.format == FORMAT_JSON ? FACE_SSE_JSON : FACE_SSE, who);
+        else
+            problem_reply(v->request, v->common, 400,
+                          "/events knows format=raw and format=json; the others are for /stream.");
+    }
+    query_fini(&q);
+}
+
+void stream_lines(const struct visit *v)
+{
+    struct query q;
+    struct who who;
+
+    if (listen_read(v, &q, &who)) {
+        if (q.format == FORMAT_FRAME && q.callback.len == 0)
+            problem_reply(v->request, v->common, 400,
+                          "format=frame calls a function of the page around it: name it with "
+                          "callback=, such as callback=onEvent for parent.onEvent.");
+        else if (q.format == FORMAT_FRAME)
+            serve(v, &q, FACE_FRAME, who);
+        else if (q.format == FORMAT_NONE || q.format == FORMAT_NDJSON)
+            serve(v, &q, FACE_LINES, who);
+        else
+            problem_reply(v->request, v->common, 400,
+                          "/stream knows format=ndjson and format=frame; the others are for "
+                          "/events.");
+    }
+    query_fini(&q);
+}
