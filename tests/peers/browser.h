@@ -1,0 +1,39 @@
+/*
+ * browser.h - a real browser without a screen: Chromium by WebDriver, Firefox by Marionette.
+ *
+ * A fresh profile in a temporary folder each time; no network but what the page asks for.  The
+ * browser dies with the test that started it.  Every call waits for its answer, and on failure says
+ * why on stderr and ends the program, as the other peers do.
+ */
+#ifndef TESTS_PEERS_BROWSER_H
+#define TESTS_PEERS_BROWSER_H
+
+#include "core/buf.h"
+
+struct browser;
+
+enum browser_kind { BROWSER_CHROMIUM, BROWSER_FIREFOX };
+
+struct browser *browser_start(enum browser_kind) MUST_USE; /* gives */
+void browser_free(struct browser *);                       /* NULL: nothing happens */
+
+/* Load a page and wait for its load event. */
+void browser_open(struct browser *, const char *url);
+
+/* A click in the middle of the element, keys into it: as a person does, not by script. */
+void browser_click(struct browser *, const char *selector);
+void browser_type(struct browser *, const char *selector, const char *text);
+
+/* The value of a JavaScript expression, as text; gives (caller frees). */
+char *browser_eval(struct browser *, const char *expression);
+
+/* Wait until the expression is true; otherwise show what the page says, and end the program. */
+void browser_expect(struct browser *, const char *expression, int64_t ms);
+
+/* Size of the window. */
+void browser_resize(struct browser *, int width, int height);
+
+/* Save what is to be seen as a PNG file. */
+void browser_screenshot(struct browser *, const char *path);
+
+#endif
