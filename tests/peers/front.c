@@ -1,0 +1,380 @@
+/*
+ * front.c - see front.h.
+ *
+ *      FOLDER/etc/main.conf       what surrounds the recipe
+ *      FOLDER/etc/recipe.conf     the file of contrib/, its paths exchanged
+ *      FOLDER/site/               bellpush.fcgi and bellpush.conf, readable for the workers' user
+ *      FOLDER/docroot/            …/push/ on shared hosting
+ *      FOLDER/run/                sockets, pid files; belongs to the web server's user
+ *      FOLDER/log/                whatever anybody says
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/peers/front.h"
+#include "tests/peers/front_recipes.h"
+#include "tests/peers/http.h"
+#include "tests/peers/keeper.h"
+#include "tests/peers/process.h"
+
+enum { READY_MS = 30000, ASK_MS = 5000, STOP_MS = 20000, PORT_TRIES = 5, LOG_TAIL = 4000 };
+
+struct front {
+    const struct front_recipe *recipe;
+    struct front_place place;
+    char *folder, *worker; /* the program's path as the site has it */
+    pid_t server, keeper;
+};
+
+static _Noreturn void give_up(const struct front *f, const char *what, const char *which)
+{
+    fprintf(stderr, "tests: %s: %s %s\n", f->recipe->name, what, which);
+    front_show_logs(f);
+    exit(EXIT_FAILURE);
+}
+
+/* ---- laying out the site ------------------------------------------------------------------------
+ */
+
+/* Exchange every occurrence; gives the new text, NULL when there was none. */
+static char *exchange(const char *text, const char *from, const char *to)
+{
+    struct buf out = BUF_EMPTY;
+    const char *found;
+    size_t n = 0;
+
+    while ((found = strstr(text, from))) {
+        buf_put(&out, (struct slice){ text, (size_t)(found - text) });
+        buf_puts(&out, to);
+        text = found + strlen(from);
+        n++;
+    }
+    buf_puts(&out, text);
+    buf_putc(&out, '\0');
+    if (buf_rc(&out) != RC_OK)
+        abort();
+    if (n == 0)
+        buf_fini(&out);
+    return out.at;
+}
+
+/* FOLDER and DSN in a table's text; gives. */
+static char *filled(const struct front *f, const char *text)
+{
+    char *with = exchange(text, "FOLDER", f->folder);
+    if (!with)
+        with = exchange(text, "DSN", f->place.dsn);
+    return with ? with : text_of("%s", text);
+}
+
+static char *read_contrib(const struct front *f, const char *name)
+{
+    char *path = text_of("%s/contrib/%s", f->place.top, name);
+    char *text = file_read(path);
+    if (!text)
+        give_up(f, "cannot read", path);
+    free(path);
+    return text;
+}
+
+/* Exchange, or fail: a recipe that no longer says what the table expects is not tried as it stands.
+ */
+static char *swapped(const struct front *f, char *text, const struct front_swap *swap,
+                     const char *file)
+{
+    char *to = filled(f, swap->to), *out = exchange(text, swap->from, to);
+    if (!out) {
+        fprintf(stderr, "tests: contrib/%s no longer says \"%s\"\n", file, swap->from);
+        give_up(f, "cannot exchange", swap->from);
+    }
+    free(text);
+    free(to);
+    return out;
+}
+
+static void write_in(const struct front *f, const char *name, struct slice text)
+{
+    char *path = text_of("%s/%s", f->folder, name);
+    file_write(path, text);
+    free(path);
+}
+
+static void make_folder(const struct front *f, const char *name, bool theirs)
+{
+    char *path = text_of("%s/%s", f->folder, name);
+    if (mkdir(path, 0755) && errno != EEXIST)
+        give_up(f, "cannot make", path);
+    if (theirs && f->place.user)
+        file_own(path, f->place.user);
+    free(path);
+}
+
+static void copy_program(const struct front *f, const char *program, const char *to)
+{
+    const char *const argv[] = { "cp", "-f", program, to, NULL };
+    const struct process_spec cp = { .argv = argv };
+    if (process_run(&cp, ASK_MS) || chmod(to, 0755))
+        give_up(f, "cannot copy", program);
+}
+
+/* bellpush.conf beside the program: the site's own where contrib has one, and the test's lines. */
+static void write_settings(const struct front *f, const char *settings)
+{
+    const struct front_recipe *r = f->recipe;
+    char *text = r->conf ? swapped(f, read_contrib(f, r->conf), &r->conf_swap, r->conf)
+                         : text_of("database = %s\n", f->place.dsn);
+    char *name = text_of("%s/bellpush.conf", r->site), *path = text_of("%s/%s", f->folder, name);
+    char *all = text_of("%s\n%s", text, settings ? settings : "");
+
+    write_in(f, name, slice_of(all));
+    chmod(path, 0600); /* as the recipe advises */
+    if (f->place.user)
+        file_own(path, f->place.user);
+    free(text);
+    free(name);
+    free(path);
+    free(all);
+}
+
+static void lay_out(struct front *f, const struct front_spec *spec)
+{
+    const struct front_recipe *r = f->recipe;
+    static const char *const folders[] = { "etc", "site", "docroot", "docroot/push", "log", "run" };
+
+    for (size_t i = 0; i < LENGTH(folders); i++)
+        make_folder(f, folders[i],
+                    strcmp(folders[i], "run") == 0 || strcmp(folders[i], "log") == 0);
+    write_in(f, "docroot/index.html", SLICE("<!doctype html><title>a site</title>\n"));
+    for (const char *const *name = r->programs; *name; name++) {
+        char *to = text_of("%s/%s/%s", f->folder, r->site, *name);
+        copy_program(f, spec->program, to);
+        if (!f->worker)
+            f->worker = text_of("%s", to);
+        free(to);
+    }
+    write_settings(f, spec->settings);
+    if (r->file) {
+        char *text = read_contrib(f, r->file);
+        for (size_t i = 0; i < LENGTH(r->swaps) && r->swaps[i].from; i++)
+            text = swapped(f, text, &r->swaps[i], r->file);
+        write_in(f, "etc/recipe.conf", slice_of(text));
+        free(text);
+    }
+    if (r->conf) { /* shared hosting: its .htaccess, exactly */
+        char *text = read_contrib(f, "shared-hosting/docroot/push/.htaccess");
+        write_in(f, "docroot/push/.htaccess", slice_of(text));
+        free(text);
+    }
+    if (spec->kind == FRONT_NGINX) { /* Debian's, found beside the main configuration there too */
+        char *at = text_of("%s/etc/fastcgi_params", f->folder);
+        if (symlink("/etc/nginx/fastcgi_params", at))
+            give_up(f, "cannot link", at);
+        free(at);
+    }
+}
+
+/* ---- starting -----------------------------------------------------------------------------------
+ */
+
+static void start_keeper(struct front *f)
+{
+    const char *const argv[] = { f->worker, NULL };
+    char *socket = text_of("%s/%s", f->folder, f->recipe->sockets[0]);
+    char *log = text_of("%s/log/workers.log", f->folder);
+    const struct keeper_spec spec = {
+        .argv = argv, .socket = socket, .log = log, .user = f->place.user
+    };
+    f->keeper = keeper_start(&spec);
+    free(socket);
+    free(log);
+}
+
+static void start_server(struct front *f)
+{
+    struct buf conf = BUF_EMPTY;
+    char *argv[LENGTH(f->recipe->argv)] = { NULL };
+    char *log = text_of("%s/log/server.log", f->folder);
+
+    f->place.port = free_port();
+    f->recipe->main_conf(&f->place, &conf);
+    write_in(f, "etc/main.conf", buf_slice(&conf));
+    for (size_t i = 0; i < LENGTH(argv) && f->recipe->argv[i]; i++)
+        argv[i] = filled(f, f->recipe->argv[i]);
+    const struct process_spec spec = { .argv = (const char *const *)argv,
+                                       .log = log,
+                                       .death_signal = SIGTERM };
+    f->server = process_start(&spec);
+    for (size_t i = 0; i < LENGTH(argv); i++)
+        free(argv[i]);
+    free(log);
+    buf_fini(&conf);
+}
+
+static bool is_ready(struct front *f)
+{
+    const struct http_ask ask = { .port = f->place.port, .target = "/push/ready" };
+    struct http *h = http_new(&ask);
+    while (http_wait(h, ASK_MS))
+        ;
+    bool ready = http_status(h) == 200;
+    http_free(h);
+    return ready;
+}
+
+struct attempt {
+    struct front *front;
+    bool ended;
+};
+
+static bool ready_or_ended(void *arg)
+{
+    struct attempt *a = arg;
+    a->ended = process_ended(a->front->server, NULL);
+    return a->ended || is_ready(a->front);
+}
+
+struct front *front_start(const struct front_spec *spec)
+{
+    struct front *f = calloc(1, sizeof *f);
+    const char *top = getenv("BELLPUSH_TEST_TOP");
+
+    if (!f)
+        abort();
+    f->recipe = &front_recipes[spec->kind];
+    f->folder = temp_folder(f->recipe->name);
+    f->place = (struct front_place){ .top = top ? top : ".",
+                                     .folder = f->folder,
+                                     .user = geteuid() == 0 ? "www-data" : NULL,
+                                     .dsn = spec->dsn };
+    lay_out(f, spec);
+    if (f->recipe->keeps_worker)
+        start_keeper(f);
+    for (int i = 0; i < PORT_TRIES; i++) { /* somebody may take the free port before we do */
+        struct attempt a = { .front = f };
+        start_server(f);
+        if (!wait_until(ready_or_ended, &a, READY_MS))
+            give_up(f, "is not ready on", "its port");
+        if (!a.ended) {
+            f->place.dsn = NULL; /* was lent for the start */
+            return f;
+        }
+    }
+    give_up(f, "ends again and again:", f->recipe->argv[0]);
+}
+
+void front_free(struct front *f)
+{
+    if (!f)
+        return;
+    process_stop(f->server, STOP_MS);
+    process_stop(f->keeper, STOP_MS);
+    free(f->folder);
+    free(f->worker);
+    free(f);
+}
+
+int front_port(const struct front *f)
+{
+    return f->place.port;
+}
+
+const char *front_folder(const struct front *f)
+{
+    return f->folder;
+}
+
+void front_reload(struct front *f)
+{
+    kill(f->server, f->recipe->reload_signal);
+}
+
+/* ---- looking at the workers
+ * ---------------------------------------------------------------------- */
+
+size_t front_workers(const struct front *f, pid_t *pids, size_t max)
+{
+    char *site = text_of("%s/%s/", f->folder, f->recipe->site);
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    size_t n = 0;
+
+    while (proc && (entry = readdir(proc))) {
+        char link[64], exe[512];
+        if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+            continue;
+        snprintf(link, sizeof link, "/proc/%.20s/exe", entry->d_name);
+        ssize_t len = readlink(link, exe, sizeof exe - 1);
+        if (len < 0)
+            continue;
+        exe[len] = '\0';
+        if (strncmp(exe, site, strlen(site)) != 0)
+            continue;
+        if (n < max)
+            pids[n] = (pid_t)atoi(entry->d_name);
+        n++;
+    }
+    if (proc)
+        closedir(proc);
+    free(site);
+    return n;
+}
+
+/* Ask one worker on its own socket, with libfcgi's own client; -1: no answer. */
+static int ask_worker(const struct front *f, const char *name)
+{
+    char *socket = text_of("%s/%s", f->folder, name);
+    const char *const argv[] = { "cgi-fcgi", "-bind", "-connect", socket, NULL };
+    const char *const env[] = { "REQUEST_METHOD=GET",       "SCRIPT_NAME=/push",
+                                "PATH_INFO=/status",        "QUERY_STRING=",
+                                "SERVER_PROTOCOL=HTTP/1.1", "GATEWAY_INTERFACE=CGI/1.1",
+                                "REMOTE_ADDR=127.0.0.1",    NULL };
+    FILE *answer = tmpfile();
+    if (!answer)
+        give_up(f, "no temporary file for", socket);
+    const struct process_spec spec = { .argv = argv, .env = env, .stdout_fd = fileno(answer) };
+    int open = -1;
+    char text[8192];
+
+    if (process_run(&spec, ASK_MS) == 0) {
+        rewind(answer);
+        size_t n = fread(text, 1, sizeof text - 1, answer);
+        text[n] = '\0';
+        const char *at = strstr(text, "\"open\":");
+        if (at)
+            open = atoi(at + strlen("\"open\":"));
+    }
+    fclose(answer);
+    free(socket);
+    return open;
+}
+
+int front_open_requests(const struct front *f)
+{
+    int sum = f->recipe->sockets[0] ? 0 : -1;
+    for (size_t i = 0; i < LENGTH(f->recipe->sockets) && f->recipe->sockets[i]; i++) {
+        int open = ask_worker(f, f->recipe->sockets[i]);
+        if (open < 0)
+            return -1;
+        sum += open;
+    }
+    return sum;
+}
+
+void front_show_logs(const struct front *f)
+{
+    static const char *const names[] = { "server.log", "error.log", "workers.log" };
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        char *path = text_of("%s/log/%s", f->folder, names[i]), *text = file_read(path);
+        size_t len = text ? strlen(text) : 0;
+        if (len)
+            fprintf(stderr, "---- %s (end)\n%s\n", path,
+                    text + (len > LOG_TAIL ? len - LOG_TAIL : 0));
+        free(text);
+        free(path);
+    }
+}

@@ -1,0 +1,57 @@
+/*
+ * front.h - a real web server with a real worker behind it, as a site would have them.
+ *
+ * The configuration is the file in contrib/, as it stands: only the paths of its replacement table
+ * (front_recipes.c) are exchanged, and a path that is not found in the file is an error, so that a
+ * recipe cannot rot.  Around it stands what Debian would have in its main configuration, with the
+ * compression of everything switched on, because sites do that.
+ *
+ * As root the web server's and the workers' user is www-data, otherwise everything is ours.
+ */
+#ifndef TESTS_PEERS_FRONT_H
+#define TESTS_PEERS_FRONT_H
+
+#include <sys/types.h>
+
+#include "core/buf.h"
+
+enum front_kind {
+    FRONT_NGINX,
+    FRONT_LIGHTTPD,
+    FRONT_APACHE_PROXY_FCGI,
+    FRONT_APACHE_FCGID,
+    FRONT_APACHE_CGI,
+    FRONT_SHARED_FCGI,
+    FRONT_SHARED_CGI,
+};
+
+struct front_spec {
+    enum front_kind kind;
+    const char *program;  /* the worker; copied to where the site has it */
+    const char *dsn;      /* its database */
+    const char *settings; /* more lines for its bellpush.conf; NULL: none */
+};
+
+struct front;
+
+/* Start and wait until /ready says 200; gives.  On failure shows the logs and ends the program. */
+struct front *front_start(const struct front_spec *);
+void front_free(struct front *); /* NULL: nothing happens */
+
+int front_port(const struct front *);
+const char *front_folder(const struct front *); /* docroot/, site/, log/, run/ are in it; lent */
+
+/* As `systemctl reload` would. */
+void front_reload(struct front *);
+
+/* The workers that run now; at most max of their pids.  Returns how many there are. */
+size_t front_workers(const struct front *, pid_t *pids, size_t max);
+
+/* Requests open in all workers now, their own words (GET /status on each one's socket).
+   Only where workers have sockets: nginx, lighttpd, mod_proxy_fcgi; elsewhere -1. */
+int front_open_requests(const struct front *);
+
+/* Print the end of every log on stderr: for a test that failed. */
+void front_show_logs(const struct front *);
+
+#endif
