@@ -47,6 +47,8 @@ void answer_expect(struct answer *, const char *text);
 /* All of the body; waits for the end.  Lent. */
 struct slice answer_body(struct answer *);
 struct slice answer_so_far(const struct answer *);
+/* Wait until more of the body has come than there was before the call; false: it has ended instead. */
+bool answer_more(struct answer *);
 bool answer_ended(struct answer *); /* without waiting, after taking what is there */
 void answer_close(struct answer *); /* as a client that leaves; frees */
 
