@@ -136,8 +136,10 @@ as "$bin/initdb" -D "$folder/cluster" -U postgres -A trust -E UTF8 --locale=C.UT
 start_postgres || { show "$folder/postgresql.log"; fail "PostgreSQL does not start"; }
 say "loading sql/bellpush.sql as an ordinary role"
 sql -U postgres -d postgres -c "CREATE ROLE demo LOGIN" -c "CREATE DATABASE demo OWNER demo"
-sql -U demo -d demo -f "$site/sql/bellpush.sql" -f "$site/contrib/run/demo.sql" >"$folder/load.log" 2>&1 ||
-    { show "$folder/load.log"; fail "the schema does not load"; }
+for file in sql/bellpush.sql contrib/run/demo.sql; do
+    sql -U demo -d demo -f "$site/$file" >"$folder/load.log" 2>&1 ||
+        { show "$folder/load.log"; fail "$file does not load"; }
+done
 
 # ---- lighttpd and the workers ---------------------------------------------------------------------
 
