@@ -1,0 +1,175 @@
+/*
+ * listen.c - what started this process, and where its requests come from.
+ */
+#include "fcgi/listen.h"
+
+#include <errno.h>
+#include <fastcgi.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/text.h"
+
+enum {
+    BACKLOG = 1024,
+    SYSTEMD_FIRST_FD = 3,
+    PORT_MAX = 65535,
+};
+
+static bool is_listening(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof(on);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
+}
+
+/* mod_fcgid gives its processes one request at a time and names its sockets DIR/PID.NUMBER. */
+static bool is_of_mod_fcgid(int fd)
+{
+    struct sockaddr_un name = { 0 };
+    socklen_t len = sizeof(name) - 1;
+    int used = 0;
+
+    if (getsockname(fd, (struct sockaddr *)&name, &len) < 0 || name.sun_family != AF_UNIX)
+        return false;
+    const char *base = strrchr(name.sun_path, '/');
+    return base && sscanf(base, "/%*[0-9].%*[0-9]%n", &used) == 0 && used > 0 && base[used] == '\0';
+}
+
+static enum rc take_handed(struct listening *out, int fd, const char *how, struct buf *error)
+{
+    if (!is_listening(fd)) {
+        buf_printf(error, "%s: descriptor %d is not a listening socket\n", how, fd);
+        return RC_SYNTAX;
+    }
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    *out = (struct listening){ .kind = LISTEN_HANDED, .fd = fd, .how = how };
+    out->one_request = is_of_mod_fcgid(fd);
+    return RC_OK;
+}
+
+/* ---- a socket of our own ----------------------------------------------------------------------
+ */
+
+/* May this path become a socket?  A file that is none stays; a socket that answers is in use. */
+static bool path_is_free(const char *path, struct buf *error)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    struct stat st;
+
+    if (strlen(path) >= sizeof(name.sun_path)) {
+        buf_printf(error, "listen: %s: a socket's path has at most %zu bytes\n", path,
+                   sizeof(name.sun_path) - 1);
+        return false;
+    }
+    if (lstat(path, &st) < 0)
+        return true; /* whatever is wrong with it, bind() will say */
+    if (!S_ISSOCK(st.st_mode)) {
+        buf_printf(error, "listen: %s is there already and not a socket\n", path);
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return true;
+    memcpy(name.sun_path, path, strlen(path));
+    /* refused: its owner is dead, and FCGX_OpenSocket() replaces the file.  EAGAIN: a full backlog
+     */
+    bool used = connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 || errno == EAGAIN;
+    close(fd);
+    if (used)
+        buf_printf(error, "listen: %s is in use by another process\n", path);
+    return !used;
+}
+
+/* "HOST:PORT"; libfcgi takes anything else for a path and would make a socket file of that name. */
+static bool address_is_good(const char *address, struct buf *error)
+{
+    const char *colon = strrchr(address, ':');
+    int64_t port;
+
+    if (memchr(address, ':', (size_t)(colon - address))) {
+        buf_printf(error, "listen: %s: FastCGI over IPv6 is not supported; use a unix socket\n",
+                   address);
+        return false;
+    }
+    if (number_parse(slice_of(colon + 1), PORT_MAX, &port) != RC_OK || port == 0) {
+        buf_printf(error, "listen: %s: the port is a number from 1 to %d\n", address, PORT_MAX);
+        return false;
+    }
+    return true;
+}
+
+static enum rc open_own(struct listening *out, const char *address, int mode, struct buf *error)
+{
+    bool is_path = strchr(address, '/') || !strchr(address, ':');
+
+    if (is_path ? !path_is_free(address, error) : !address_is_good(address, error))
+        return RC_SYNTAX;
+    *out = (struct listening){ .kind = LISTEN_OWN, .how = "a socket of our own" };
+    mode_t old = mode >= 0 ? umask((mode_t)(~mode & 0777)) : 0;
+    errno = 0;
+    out->fd = FCGX_OpenSocket(address, BACKLOG);
+    if (mode >= 0)
+        umask(old);
+    if (out->fd < 0) {
+        buf_printf(error, "listen: cannot listen on %s: %s\n", address,
+                   errno ? strerror(errno) : "no such host");
+        return RC_SYNTAX;
+    }
+    fcntl(out->fd, F_SETFD, FD_CLOEXEC);
+    struct stat st;
+    if (is_path && lstat(address, &st) == 0) {
+        snprintf(out->path, sizeof(out->path), "%s", address);
+        out->device = st.st_dev;
+        out->inode = st.st_ino;
+    }
+    return RC_OK;
+}
+
+void listen_cleanup(const struct listening *l)
+{
+    struct stat st;
+
+    if (l->path[0] && lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
+        unlink(l->path);
+}
+
+/* ---- who started us ---------------------------------------------------------------------------
+ */
+
+static bool systemd_speaks_to_us(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+    int64_t number;
+
+    return pid && fds && number_parse(slice_of(pid), INT32_MAX, &number) == RC_OK &&
+           number == getpid() && number_parse(slice_of(fds), INT32_MAX, &number) == RC_OK &&
+           number > 0;
+}
+
+enum rc listen_find(const char *argument, const char *setting, int mode, struct listening *out,
+                    struct buf *error)
+{
+    if (argument)
+        return open_own(out, argument, mode, error);
+    if (systemd_speaks_to_us())
+        return take_handed(out, SYSTEMD_FIRST_FD, "systemd", error);
+    if (!FCGX_IsCGI())
+        return take_handed(out, FCGI_LISTENSOCK_FILENO, "lighttpd, mod_fcgid or spawn-fcgi", error);
+    if (getenv("GATEWAY_INTERFACE")) {
+        *out =
+            (struct listening){ .kind = LISTEN_CGI, .fd = -1, .one_request = true, .how = "CGI" };
+        return RC_OK;
+    }
+    if (setting[0])
+        return open_own(out, setting, mode, error);
+    buf_puts(error, "nothing to serve: no web server has started this program and there is no "
+                    "--listen PATH|HOST:PORT; see --help\n");
+    return RC_SYNTAX;
+}
