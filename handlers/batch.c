@@ -68,8 +68,7 @@ struct batch_error batch_check(const struct conf *conf, const struct who *who,
     return e;
 }
 
-/* ---- members ----------------------------------------------------------------------------------
- */
+/* ---- members ----------------------------------------------------------------------------- */
 
 struct item { /* the event that is being read */
     struct draft *draft;
@@ -197,8 +196,7 @@ static bool take_member(struct item *item, const char *name, const json_t *value
     return wrong(item->error, 422, "unknown member \"%.60s\"", name);
 }
 
-/* ---- the array --------------------------------------------------------------------------------
- */
+/* ---- the array --------------------------------------------------------------------------- */
 
 static bool read_item(struct batch *b, size_t i, json_t *object, const struct conf *conf,
                       const struct who *who)

@@ -51,8 +51,7 @@ struct poll {
     bool starting, over; /* within follow_start(): do not free */
 };
 
-/* ---- the end ----------------------------------------------------------------------------------
- */
+/* ---- the end ----------------------------------------------------------------------------- */
 
 static void poll_free(struct poll *p)
 {
@@ -183,8 +182,7 @@ static void answer(struct poll *p)
     dispose(p);
 }
 
-/* ---- what happens to it -----------------------------------------------------------------------
- */
+/* ---- what happens to it ------------------------------------------------------------------ */
 
 static void on_turn(struct turn *turn)
 {
@@ -288,8 +286,7 @@ static void on_drain(void *owner)
 
 static const struct reply_ops reply_ops = { NULL, on_gone, on_drain };
 
-/* ---- the beginning ----------------------------------------------------------------------------
- */
+/* ---- the beginning ----------------------------------------------------------------------- */
 
 static uint64_t hash_of(struct slice text) /* FNV-1a */
 {

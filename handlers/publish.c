@@ -25,8 +25,7 @@ struct publish {
     char *headers; /* of struct visit */
 };
 
-/* ---- the answer -------------------------------------------------------------------------------
- */
+/* ---- the answer -------------------------------------------------------------------------- */
 
 static void publish_free(struct publish *p)
 {
@@ -157,8 +156,7 @@ static void submit(const struct visit *v, const struct draft *drafts, size_t n, 
         publish_free(p);
 }
 
-/* ---- may it be sent, and can it be read? --------------------------------------------------------
- */
+/* ---- may it be sent, and can it be read? ------------------------------------------------- */
 
 static bool unauthorized(const struct visit *v, const char *error, const char *detail)
 {
@@ -247,8 +245,7 @@ static bool readable(const struct visit *v, struct slice *content_type)
     return true;
 }
 
-/* ---- one, or many -----------------------------------------------------------------------------
- */
+/* ---- one, or many ------------------------------------------------------------------------ */
 
 static void publish_one(const struct visit *v, const struct query *q, const struct who *who,
                         struct slice content_type, struct slice key)

@@ -78,8 +78,7 @@ const char *query_word_error(struct slice word)
     return NULL;
 }
 
-/* ---- one reader per parameter -----------------------------------------------------------------
- */
+/* ---- one reader per parameter ------------------------------------------------------------ */
 
 typedef enum rc read_fn(struct query *, struct slice value, const struct conf *);
 
@@ -256,8 +255,7 @@ static const struct parameter {
     { "expires", read_expires, false },
 };
 
-/* ---- the walk ---------------------------------------------------------------------------------
- */
+/* ---- the walk ---------------------------------------------------------------------------- */
 
 static enum rc decode(struct query *q, struct slice encoded, struct slice *out)
 {

@@ -77,8 +77,7 @@ static void put_allow(struct buf *out, const struct route *route)
     buf_puts(out, "\r\n");
 }
 
-/* ---- CORS -------------------------------------------------------------------------------------
- */
+/* ---- CORS -------------------------------------------------------------------------------- */
 
 /* The origin as it may be answered: itself, "*", or nothing. */
 static struct slice origin_allowed(const struct conf *conf, struct slice origin)
@@ -132,8 +131,7 @@ static void serve_options(const struct visit *v, const struct route *route)
     reply_end(v->request);
 }
 
-/* ---- what is not a handler's ------------------------------------------------------------------
- */
+/* ---- what is not a handler's ------------------------------------------------------------- */
 
 static void serve_help(const struct visit *v)
 {

@@ -1,0 +1,145 @@
+/*
+ * face.c - what makes the streams differ: how each says its events, and what it says of itself.
+ */
+#include "handlers/face.h"
+
+#include "handlers/encode.h"
+
+enum { PADDING = 2048 }; /* old XHR and IE show nothing before so many bytes */
+
+static const char *const end_names[] = {
+    [END_SLOW] = "slow",   [END_BYTES] = "bytes",     [END_HOLD] = "hold",
+    [END_DRAIN] = "drain", [END_TROUBLE] = "trouble",
+};
+
+static void put_padding(struct buf *out)
+{
+    static const char blanks[] = "                                                                ";
+    for (size_t n = 0; n < PADDING; n += sizeof(blanks) - 1)
+        buf_puts(out, blanks);
+}
+
+static void sse_prelude(struct buf *out, int64_t retry_ms, bool padding, struct slice callback)
+{
+    buf_puts(out, ":");
+    if (padding)
+        put_padding(out);
+    buf_printf(out, "\nretry: %lld\n\n", (long long)retry_ms);
+}
+
+/* An id without data: browsers remember it and dispatch nothing (HTML standard, 9.2.6). */
+static void sse_place(struct buf *out, const char *cursor)
+{
+    buf_printf(out, "id: %s\n\n", cursor);
+}
+
+static void sse_beat(struct buf *out, const char *cursor)
+{
+    buf_puts(out, ":\n\n");
+    if (*cursor)
+        sse_place(out, cursor);
+}
+
+static void sse_gap(struct buf *out, enum gap_reason reason, const char *from, const char *next)
+{
+    buf_printf(out, "id: %s\nevent: bellpush-gap\ndata: ", next);
+    encode_gap(out, reason, from, next);
+    buf_puts(out, "\n\n");
+}
+
+static void sse_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
+{
+    buf_printf(out, ": the stream ends (%s)\nretry: %lld\n", end_names[reason],
+               (long long)retry_ms);
+    if (*cursor)
+        buf_printf(out, "id: %s\n", cursor);
+    if (reason == END_SLOW)
+        buf_puts(out, "event: bellpush-slow\ndata: {\"type\":\"bellpush-slow\"}\n");
+    buf_putc(out, '\n');
+}
+
+static void put_beat(struct buf *out, const char *cursor)
+{
+    buf_puts(out, "{\"type\":\"bellpush-heartbeat\"");
+    if (*cursor)
+        buf_printf(out, ",\"id\":\"%s\"", cursor);
+    buf_puts(out, "}");
+}
+
+static void put_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
+{
+    buf_printf(out, "{\"type\":\"bellpush-end\",\"reason\":\"%s\",\"retry\":%lld",
+               end_names[reason], (long long)retry_ms);
+    if (*cursor)
+        buf_printf(out, ",\"id\":\"%s\"", cursor);
+    buf_puts(out, "}");
+}
+
+static void lines_prelude(struct buf *out, int64_t retry_ms, bool padding, struct slice callback)
+{
+    if (padding)
+        put_padding(out);
+    buf_printf(out, "{\"type\":\"bellpush-hello\",\"retry\":%lld}\n", (long long)retry_ms);
+}
+
+static void lines_beat(struct buf *out, const char *cursor)
+{
+    put_beat(out, cursor);
+    buf_putc(out, '\n');
+}
+
+static void lines_gap(struct buf *out, enum gap_reason reason, const char *from, const char *next)
+{
+    encode_gap(out, reason, from, next);
+    buf_putc(out, '\n');
+}
+
+static void lines_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
+{
+    put_end(out, reason, cursor, retry_ms);
+    buf_putc(out, '\n');
+}
+
+static void frame_prelude(struct buf *out, int64_t retry_ms, bool padding, struct slice callback)
+{
+    buf_puts(out, "<!DOCTYPE html>\n<meta charset=utf-8>\n<title>stream</title>\n");
+    buf_puts(out, "<script>function b(e){parent.");
+    buf_put(out, callback); /* a name and nothing else: query_callback_ok() */
+    buf_puts(out, "(e)}</script>\n");
+    if (padding)
+        put_padding(out);
+    buf_printf(out, "<script>b({\"type\":\"bellpush-hello\",\"retry\":%lld})</script>\n",
+               (long long)retry_ms);
+}
+
+static void frame_beat(struct buf *out, const char *cursor)
+{
+    buf_puts(out, "<script>b(");
+    put_beat(out, cursor);
+    buf_puts(out, ")</script>\n");
+}
+
+static void frame_gap(struct buf *out, enum gap_reason reason, const char *from, const char *next)
+{
+    buf_puts(out, "<script>b(");
+    encode_gap(out, reason, from, next);
+    buf_puts(out, ")</script>\n");
+}
+
+static void frame_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
+{
+    buf_puts(out, "<script>b(");
+    put_end(out, reason, cursor, retry_ms);
+    buf_puts(out, ")</script>\n");
+}
+
+const struct face faces[] = {
+    [FACE_SSE] = { "text/event-stream", ENC_SSE, false, sse_prelude, sse_place, sse_beat, sse_gap,
+                   sse_end },
+    [FACE_SSE_JSON] = { "text/event-stream", ENC_SSE_JSON, false, sse_prelude, sse_place, sse_beat,
+                        sse_gap, sse_end },
+    [FACE_LINES] = { "application/x-ndjson", ENC_NDJSON, true, lines_prelude, lines_beat,
+                     lines_beat, lines_gap, lines_end },
+    [FACE_FRAME] = { "text/html; charset=utf-8", ENC_FRAME, true, frame_prelude, frame_beat,
+                     frame_beat, frame_gap, frame_end },
+};

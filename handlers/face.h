@@ -1,0 +1,33 @@
+/*
+ * face.h - what makes the streams differ: how each says its events, and what it says of itself.
+ *
+ *      SSE         retry: and comments, id-only blocks, event: bellpush-gap
+ *      LINES       {"type":"bellpush-hello"}, -heartbeat, -gap, -end: one JSON object a line
+ *      FRAME       the same objects as calls of a function of the page around the frame
+ */
+#ifndef HANDLERS_FACE_H
+#define HANDLERS_FACE_H
+
+#include "core/event.h"
+#include "core/follow.h"
+
+enum end_reason { END_SLOW, END_BYTES, END_HOLD, END_DRAIN, END_TROUBLE };
+
+struct face {
+    const char *content_type;
+    enum encoding encoding;
+    bool limited; /* ends after stream_bytes */
+
+    /* Each appends.  cursor may be "": not known. */
+    void (*prelude)(struct buf *, int64_t retry_ms, bool padding, struct slice callback);
+    void (*place)(struct buf *, const char *cursor);
+    void (*beat)(struct buf *, const char *cursor);
+    void (*gap)(struct buf *, enum gap_reason, const char *from, const char *next);
+    void (*end)(struct buf *, enum end_reason, const char *cursor, int64_t retry_ms);
+};
+
+enum face_name { FACE_SSE, FACE_SSE_JSON, FACE_LINES, FACE_FRAME };
+
+extern const struct face faces[];
+
+#endif

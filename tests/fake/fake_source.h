@@ -1,0 +1,35 @@
+/*
+ * fake_source.h - everything that core/source.h declares, from memory and by script.
+ *
+ * It is a source as strict as the real one: answers come from the loop and never from within the
+ * asking call, replays come in small pages, replays and locates wait while it is away, publishes do
+ * not.  The linker chooses it instead of sql/.
+ */
+#ifndef TESTS_FAKE_FAKE_SOURCE_H
+#define TESTS_FAKE_FAKE_SOURCE_H
+
+#include "core/server.h"
+
+enum { FAKE_PAGE = 8 }; /* events of one replay page; it looks at four times as many */
+
+/* Commit one transaction, as if in SQL; told on the loop.  Returns the number of its last event. */
+int64_t fake_commit(struct source *, const struct draft *, size_t n);
+
+/* The connection goes; comes back (server_epoch, then what was committed meanwhile). */
+void fake_away(struct source *);
+void fake_back(struct source *);
+
+/* Committed, but this process does not hear of it until fake_bell(). */
+void fake_mute(struct source *);
+void fake_bell(struct source *);
+
+void fake_prune(struct source *, int64_t upto);        /* retention */
+void fake_restore(struct source *, const char *epoch); /* another history, empty, while away */
+void fake_relay(struct source *, bool on);             /* publishes are numbered later */
+void fake_refuse(struct source *, bool on);            /* too many questions wait */
+void fake_stall(struct source *, bool on);             /* publishes are not answered for now */
+void fake_clock(struct source *, int64_t ms);          /* commits are dated so much from now */
+
+size_t fake_calls(const struct source *); /* questions under way */
+
+#endif
