@@ -1,0 +1,1506 @@
+-- bellpush.sql - schema `bellpush`: the log of events, and all that writes and reads it.
+--
+--   psql -f bellpush.sql      as the owner of the database, or as any role that may create a schema in
+--                             it (or owns an empty schema `bellpush`); again at any time: it upgrades
+--                             in place.  No superuser, no extension, no setting of the server.
+--                             PostgreSQL 13 and later.
+--
+-- The rules that everything rests on
+--
+--   1. An event gets its number (log.seq) when its transaction COMMITS, under one lock that is held
+--      until the commit is visible.  So whoever sees number N sees every number below N that will
+--      ever exist: `WHERE seq > last ORDER BY seq` never loses an event.  Holes mean nothing: an
+--      aborted commit leaves one, and maintain() jumps to begin a new partition.
+--   2. NOTIFY bellpush is only the bell; the row is the letter.
+--   3. publish() puts a row into the inbox.  What happens to it there is the mode:
+--
+--      commit   publish() -> inbox (UNLOGGED) -> COMMIT: trigger `number` -> log, bell.    Default.
+--      relay    publish() -> inbox (logged)   -> one elected process calls relay() -> log, bell.
+--               Publishers take no lock and ring no bell, but when the relay sleeps (trigger `ring`).
+--
+--   4. Locks are taken in this order, which is why there are no deadlocks:
+--      inbox, numbering lock, log, state.
+--
+-- The advisory locks all have the first key 1650813036 ('bell'); the second is
+--   1 numbering, 2 housekeeper, 3 the relay sleeps, 4 maintain(), 5 loading this file;
+-- idempotency keys have the first key 1650813035 and their hash as the second.
+--
+-- Names that begin with an underscore are not for calling.
+
+BEGIN;
+SET LOCAL client_min_messages = warning;
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL check_function_bodies = on;
+
+-- ---------------------------------------------------------------- versions: what is here, what is to do
+
+DO $load$
+DECLARE
+  this_version CONSTANT int := 1;
+  had int := 0;
+BEGIN
+  PERFORM pg_advisory_xact_lock(1650813036, 5);
+  IF current_setting('server_version_num')::int < 130000 THEN
+    RAISE 'bellpush: PostgreSQL 13 or later is needed, this is %', current_setting('server_version');
+  END IF;
+  IF to_regnamespace('bellpush') IS NULL THEN
+    CREATE SCHEMA bellpush;
+  ELSIF to_regclass('bellpush.schema_version') IS NULL AND EXISTS (
+      SELECT FROM pg_class WHERE relnamespace = to_regnamespace('bellpush')) THEN
+    RAISE 'bellpush: there is a schema "bellpush" already, and it is not of this program'
+      USING HINT = 'Rename it: ALTER SCHEMA bellpush RENAME TO …';
+  END IF;
+  CREATE TABLE IF NOT EXISTS bellpush.schema_version (
+    version      int PRIMARY KEY,
+    installed_at timestamptz NOT NULL DEFAULT now(),
+    installed_by name NOT NULL DEFAULT current_user
+  );
+  SELECT coalesce(max(version), 0) INTO had FROM bellpush.schema_version;
+  IF had > this_version THEN
+    RAISE 'bellpush: the database has version % of the schema, this file is the older version %',
+      had, this_version
+      USING HINT = 'Load the bellpush.sql that came with the newer program; nothing was changed.';
+  END IF;
+
+  -- One block for each version; a new one comes last and never changes those before it.
+  -- Functions and views come after the blocks, and are replaced at every load.
+
+  IF had < 1 THEN
+    CREATE TABLE bellpush.state (
+      one       boolean PRIMARY KEY DEFAULT true CHECK (one),
+      mode      text   NOT NULL DEFAULT 'commit' CHECK (mode IN ('commit', 'relay')),
+      epoch     text   NOT NULL,             -- names one unbroken history of numbers
+      origin    text   NOT NULL,             -- server, database and timeline that wrote it
+      pruned_to bigint NOT NULL DEFAULT 0    -- every event up to here may be gone
+    );
+    CREATE TABLE bellpush.setting (
+      name  text PRIMARY KEY,
+      value text NOT NULL
+    );
+
+    CREATE SEQUENCE bellpush.seq AS bigint CACHE 1; -- 1: numbers in the order of the lock
+
+    -- A row as readers get it; also the columns of the log.
+    CREATE TYPE bellpush.log_row AS (
+      seq bigint, topic text COLLATE "C", type text, content_type text, id text, data bytea,
+      at_us bigint, expires_us bigint, flags int
+    );
+    CREATE TABLE bellpush.log (
+      seq          bigint NOT NULL PRIMARY KEY,
+      topic        text COLLATE "C" NOT NULL,
+      type         text,                     -- SSE "event:"
+      content_type text,                     -- NULL: text/plain; charset=utf-8
+      id           text,                     -- the publisher's own
+      data         bytea NOT NULL,
+      at_us        bigint NOT NULL,          -- microseconds since 1970: when it was numbered
+      expires_us   bigint NOT NULL,          -- 0: never
+      flags        int NOT NULL              -- 1 private, 2 retained, 4 recorded from a NOTIFY
+    ) PARTITION BY RANGE (seq);
+    CREATE INDEX log_topic_seq ON bellpush.log (topic, seq);
+
+    -- The partitions: closed ones, the present one, and the tail, which has no upper end.  The
+    -- tail is what a DEFAULT partition would be (publishing never fails for want of a partition),
+    -- but the planner still knows that the partitions are in order.
+    CREATE TABLE bellpush.part (
+      lo   bigint PRIMARY KEY,
+      hi   bigint,                           -- NULL: the tail
+      name name NOT NULL UNIQUE
+    );
+    CREATE TABLE bellpush.log_0 PARTITION OF bellpush.log FOR VALUES FROM (0) TO (100000000);
+    CREATE TABLE bellpush.log_100000000 PARTITION OF bellpush.log
+      FOR VALUES FROM (100000000) TO (MAXVALUE);
+    INSERT INTO bellpush.part
+      VALUES (0, 100000000, 'log_0'), (100000000, NULL, 'log_100000000');
+
+    CREATE TABLE bellpush.retained (         -- the last value of each topic that has one
+      seq bigint NOT NULL, topic text COLLATE "C" PRIMARY KEY, type text, content_type text,
+      id text, data bytea NOT NULL, at_us bigint NOT NULL, expires_us bigint NOT NULL,
+      flags int NOT NULL
+    );
+
+    -- What publishers write.  Commit mode: UNLOGGED, its rows live from publish() to COMMIT, so a
+    -- crash may empty it.  Relay mode (see set_mode): logged, with an index.
+    CREATE UNLOGGED TABLE bellpush.inbox (
+      nr           bigint GENERATED ALWAYS AS IDENTITY,
+      topic        text COLLATE "C" NOT NULL,
+      type         text,
+      content_type text,
+      id           text,
+      data         bytea NOT NULL,
+      expires_us   bigint NOT NULL,
+      flags        int NOT NULL
+    ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+            autovacuum_vacuum_cost_delay = 0);
+
+    CREATE TABLE bellpush.idempotency (
+      key  text COLLATE "C" PRIMARY KEY,
+      hash bytea NOT NULL,
+      seqs bigint[],
+      at   timestamptz NOT NULL DEFAULT clock_timestamp()
+    );
+    CREATE INDEX idempotency_at ON bellpush.idempotency (at);
+
+    CREATE UNLOGGED TABLE bellpush.worker (  -- what the processes say of themselves
+      worker        text PRIMARY KEY,
+      host          text,
+      pid           int,
+      open_requests int,
+      state         jsonb,
+      at            timestamptz NOT NULL
+    );
+    INSERT INTO bellpush.schema_version (version) VALUES (1);
+  END IF;
+END $load$;
+
+-- ---------------------------------------------------------------- small things
+
+CREATE OR REPLACE FUNCTION bellpush._us(moment timestamptz) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT (date_part('epoch', moment) * 1000000)::bigint -- float8 still tells microseconds apart
+$$;
+
+CREATE OR REPLACE FUNCTION bellpush._new_epoch() RETURNS text
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT substr(replace(gen_random_uuid()::text, '-', ''), 1, 12)
+$$;
+
+-- Where the numbers come from: server, database, timeline.  A dump that was restored elsewhere, a
+-- copied database and a promoted standby all differ from what state.origin says.
+CREATE OR REPLACE FUNCTION bellpush._origin() RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  server text := '';
+BEGIN
+  BEGIN
+    server := (SELECT system_identifier::text FROM pg_control_system());
+  EXCEPTION WHEN insufficient_privilege THEN -- some providers hide it: the rest must do
+    NULL;
+  END;
+  RETURN concat_ws('/', server, (SELECT oid FROM pg_database WHERE datname = current_database()),
+                   substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8));
+END $$;
+
+INSERT INTO bellpush.state (epoch, origin)
+  SELECT bellpush._new_epoch(), bellpush._origin() ON CONFLICT DO NOTHING;
+INSERT INTO bellpush.setting
+  VALUES ('retention', '24 hours'), ('retention_bytes', '1073741824'), ('max_event_bytes', '1048576')
+  ON CONFLICT DO NOTHING;
+
+CREATE OR REPLACE FUNCTION bellpush._get(which text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (SELECT value FROM bellpush.setting WHERE name = which);
+END $$;
+
+-- Does this session hold the session lock?  (Taking it twice would need giving it back twice.)
+CREATE OR REPLACE FUNCTION bellpush._holds(lock int) RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = 1650813036 AND objid = lock AND objsubid = 2
+      AND pid = pg_backend_pid() AND mode = 'ExclusiveLock' AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+$$;
+
+CREATE OR REPLACE FUNCTION bellpush._shown(what text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT '"' || CASE WHEN length(what) > 80 THEN left(what, 77) || '...' ELSE what END || '"'
+$$;
+
+-- ---------------------------------------------------------------- what an event may be
+
+-- Raises the error; the caller has seen that something is wrong.
+CREATE OR REPLACE FUNCTION bellpush._refuse(topic text, type text, content_type text, id text,
+                                            size int, max_size bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  field text;
+  value text;
+BEGIN
+  IF topic IS NULL OR topic = '' THEN
+    RAISE 'bellpush: a topic is needed, this one is %', CASE WHEN topic IS NULL THEN 'NULL' ELSE 'empty' END
+      USING ERRCODE = '22023';
+  ELSIF octet_length(topic) > 1024 THEN
+    RAISE 'bellpush: topic % has % bytes, at most 1024 are allowed',
+      bellpush._shown(topic), octet_length(topic) USING ERRCODE = '22023';
+  ELSIF topic ~ '[+#]' THEN
+    RAISE 'bellpush: topic % may not contain a wildcard (+ or #)', bellpush._shown(topic)
+      USING ERRCODE = '22023',
+            HINT = 'Wildcards are for subscribers. bellpush.escape() makes any text fit into a topic.';
+  ELSIF topic ~ '[\x01-\x1f\x7f]' THEN
+    RAISE 'bellpush: topic % may not contain a control character',
+      bellpush._shown(regexp_replace(topic, '[\x01-\x1f\x7f]', '?', 'g'))
+      USING ERRCODE = '22023', HINT = 'bellpush.escape() makes any text fit into a topic.';
+  END IF;
+  FOR field, value IN VALUES ('type', type), ('content_type', content_type), ('id', id) LOOP
+    IF octet_length(value) > 200 THEN
+      RAISE 'bellpush: % has % bytes, at most 200 are allowed', field, octet_length(value)
+        USING ERRCODE = '22023';
+    ELSIF value ~ '[\x01-\x1f\x7f]' THEN
+      RAISE 'bellpush: % may not contain a control character or line break', field
+        USING ERRCODE = '22023';
+    END IF;
+  END LOOP;
+  IF size IS NULL THEN
+    RAISE 'bellpush: data may not be NULL (topic %)', bellpush._shown(topic)
+      USING ERRCODE = '22023', HINT = 'An empty text is allowed.';
+  END IF;
+  RAISE 'bellpush: an event of % bytes is larger than max_event_bytes (%)', size, max_size
+    USING ERRCODE = '54000',
+          HINT = 'Publish a reference to the data, or raise the limit: SELECT bellpush.set(''max_event_bytes'', ''4MB'').';
+END $$;
+
+-- True, or an error.  Cheap for what is right; the limit is looked up for big events only.
+CREATE OR REPLACE FUNCTION bellpush._checked(topic text, type text, content_type text, id text,
+                                             size int) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  max_size bigint;
+BEGIN
+  IF size > 1024 THEN -- the least value of the setting
+    max_size := bellpush._get('max_event_bytes');
+  END IF;
+  IF topic IS NULL OR topic = '' OR octet_length(topic) > 1024
+     OR topic COLLATE "C" ~ '[+#\x01-\x1f\x7f]'
+     OR type IS NOT NULL AND (octet_length(type) > 200 OR type COLLATE "C" ~ '[\x01-\x1f\x7f]')
+     OR content_type IS NOT NULL
+        AND (octet_length(content_type) > 200 OR content_type COLLATE "C" ~ '[\x01-\x1f\x7f]')
+     OR id IS NOT NULL AND (octet_length(id) > 200 OR id COLLATE "C" ~ '[\x01-\x1f\x7f]')
+     OR size IS NULL OR size > max_size THEN
+    PERFORM bellpush._refuse(topic, type, content_type, id, size, max_size);
+  END IF;
+  RETURN true;
+END $$;
+
+-- From now, in microseconds since 1970; 0: never.
+CREATE OR REPLACE FUNCTION bellpush._expiry(expires interval) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF expires IS NULL THEN
+    RETURN 0;
+  ELSIF expires <= '0' OR expires > '100 years' THEN
+    RAISE 'bellpush: expires must be more than nothing and at most 100 years, it is %', expires
+      USING ERRCODE = '22023';
+  END IF;
+  RETURN bellpush._us(clock_timestamp() + expires);
+END $$;
+
+-- Any text as a part of a topic: what could forge a level, a wildcard, a system topic or a line
+-- becomes %XX, and so does % itself.
+CREATE OR REPLACE FUNCTION bellpush.escape(value text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF value COLLATE "C" !~ '[%/+#$\x01-\x1f\x7f]' THEN
+    RETURN value;
+  END IF;
+  RETURN (SELECT string_agg(CASE WHEN c COLLATE "C" ~ '[%/+#$\x01-\x1f\x7f]'
+                                 THEN '%' || upper(lpad(to_hex(ascii(c)), 2, '0')) ELSE c END,
+                            '' ORDER BY nr)
+          FROM regexp_split_to_table(value, '') WITH ORDINALITY u(c, nr));
+END $$;
+
+-- ---------------------------------------------------------------- numbering
+
+-- Every way into the log comes through here first.  The lock is held until this commit is visible
+-- to others.  A delivered number must survive a crash, or it could be given out twice: so a commit
+-- that numbers waits for its own disk, whatever synchronous_commit says.
+CREATE OR REPLACE FUNCTION bellpush._numbering() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(1650813036, 1);
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'local', true);
+  END IF;
+END $$;
+
+-- The last value of a topic; empty data clears it.  Under the numbering lock.
+CREATE OR REPLACE FUNCTION bellpush._retain(e bellpush.log_row) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF octet_length(e.data) = 0 THEN
+    DELETE FROM bellpush.retained WHERE topic = e.topic;
+    RETURN;
+  END IF;
+  INSERT INTO bellpush.retained AS r
+    SELECT e.seq, e.topic, e.type, e.content_type, e.id, e.data, e.at_us, e.expires_us, e.flags
+    ON CONFLICT (topic) DO UPDATE
+      SET seq = excluded.seq, type = excluded.type, content_type = excluded.content_type,
+          id = excluded.id, data = excluded.data, at_us = excluded.at_us,
+          expires_us = excluded.expires_us, flags = excluded.flags
+      WHERE r.seq < excluded.seq;
+END $$;
+
+-- Commit mode: one row, at COMMIT.  SECURITY DEFINER matters twice: publishers need no right on the
+-- log, and before PostgreSQL 18 a deferred trigger runs as whoever is current at COMMIT.
+CREATE OR REPLACE FUNCTION bellpush._number() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  e bellpush.log_row;
+BEGIN
+  IF pg_advisory_xact_lock(1650813036, 1) IS NULL                -- _numbering(), written out:
+     OR current_setting('synchronous_commit') = 'off' THEN       -- this is the hottest place
+    PERFORM bellpush._numbering();
+  END IF;
+  INSERT INTO bellpush.log
+    VALUES (nextval('bellpush.seq'), NEW.topic, NEW.type, NEW.content_type, NEW.id, NEW.data,
+            (date_part('epoch', clock_timestamp()) * 1000000)::bigint, NEW.expires_us, NEW.flags);
+  IF NEW.flags & 2 <> 0 THEN
+    SELECT * INTO e FROM bellpush.log WHERE seq = currval('bellpush.seq');
+    PERFORM bellpush._retain(e);
+  END IF;
+  DELETE FROM bellpush.inbox WHERE ctid = NEW.ctid;              -- a TID scan: no index needed
+  PERFORM pg_notify('bellpush', '');                             -- equal ones of a transaction fold
+  RETURN NULL;
+END $$;
+
+-- Relay mode: ring the relay, but only when it sleeps.  A sleeping relay holds lock 3; a publisher
+-- that gets it shared keeps the relay awake until its commit, one that does not get it rings.
+CREATE OR REPLACE FUNCTION bellpush._ring() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT pg_try_advisory_xact_lock_shared(1650813036, 3) THEN
+    PERFORM pg_notify('bellpush_relay', '');
+  END IF;
+  RETURN NULL;
+END $$;
+
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'bellpush.inbox'::regclass
+                   AND tgname IN ('number', 'ring')) THEN
+    CREATE CONSTRAINT TRIGGER number AFTER INSERT ON bellpush.inbox
+      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION bellpush._number();
+  END IF;
+END $$;
+
+-- Number what this transaction has published so far.  Relay mode: there is nothing to do.
+CREATE OR REPLACE FUNCTION bellpush._number_now() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  SET CONSTRAINTS bellpush.number IMMEDIATE;
+  SET CONSTRAINTS bellpush.number DEFERRED;
+EXCEPTION WHEN undefined_object THEN
+  NULL;
+END $$;
+
+-- Number many at once, straight into the log, in the order of the arrays.
+CREATE OR REPLACE FUNCTION bellpush._append(topics text[], types text[], content_types text[],
+                                            ids text[], datas bytea[], expiries bigint[],
+                                            flagses int[]) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  seqs bigint[];
+  e bellpush.log_row;
+BEGIN
+  IF pg_current_xact_id_if_assigned() IS NOT NULL THEN -- what was published before goes before
+    PERFORM bellpush._number_now();
+  END IF;
+  PERFORM bellpush._numbering();
+  WITH numbered AS (
+    SELECT nextval('bellpush.seq') AS seq, o.*
+    FROM (SELECT u.*, bellpush._us(clock_timestamp()) AS at_us
+          FROM unnest(topics, types, content_types, ids, datas, expiries, flagses)
+               WITH ORDINALITY u(topic, type, content_type, id, data, expires_us, flags, nr)
+          ORDER BY nr) o
+  ), kept AS (
+    INSERT INTO bellpush.log
+      SELECT seq, topic, type, content_type, id, data, at_us, coalesce(expires_us, 0), flags
+      FROM numbered ORDER BY seq
+      RETURNING seq
+  )
+  SELECT array_agg(seq ORDER BY seq) INTO seqs FROM kept;
+  IF 2 = ANY (SELECT f & 2 FROM unnest(flagses) f) THEN
+    FOR e IN SELECT * FROM bellpush.log WHERE seq = ANY (seqs) AND flags & 2 <> 0 ORDER BY seq LOOP
+      PERFORM bellpush._retain(e);
+    END LOOP;
+  END IF;
+  PERFORM pg_notify('bellpush', '');
+  RETURN seqs;
+END $$;
+
+-- ---------------------------------------------------------------- publishing
+
+CREATE OR REPLACE FUNCTION bellpush.publish(topic text, data bytea, type text DEFAULT NULL,
+  retain boolean DEFAULT false, private boolean DEFAULT false,
+  content_type text DEFAULT 'application/octet-stream', id text DEFAULT NULL,
+  expires interval DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF bellpush._checked($1, $3, $6, $7, octet_length($2)) THEN
+    INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags)
+      VALUES ($1, nullif($3, ''), nullif($6, ''), nullif($7, ''), $2,
+              CASE WHEN $8 IS NULL THEN 0 ELSE bellpush._expiry($8) END,
+              CASE WHEN $4 THEN 2 ELSE 0 END + CASE WHEN $5 THEN 1 ELSE 0 END);
+  END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush.publish(topic text, data text, type text DEFAULT NULL,
+  retain boolean DEFAULT false, private boolean DEFAULT false, content_type text DEFAULT NULL,
+  id text DEFAULT NULL, expires interval DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  bytes bytea := convert_to($2, 'UTF8');
+BEGIN
+  IF bellpush._checked($1, $3, $6, $7, octet_length(bytes)) THEN
+    INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags)
+      VALUES ($1, nullif($3, ''), nullif($6, ''), nullif($7, ''), bytes,
+              CASE WHEN $8 IS NULL THEN 0 ELSE bellpush._expiry($8) END,
+              CASE WHEN $4 THEN 2 ELSE 0 END + CASE WHEN $5 THEN 1 ELSE 0 END);
+  END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush.publish(topic text, data jsonb, type text DEFAULT NULL,
+  retain boolean DEFAULT false, private boolean DEFAULT false,
+  content_type text DEFAULT 'application/json', id text DEFAULT NULL,
+  expires interval DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM bellpush.publish($1, convert_to($2::text, 'UTF8'), $3, $4, $5, $6, $7, $8);
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush.publish(topic text, data json, type text DEFAULT NULL,
+  retain boolean DEFAULT false, private boolean DEFAULT false,
+  content_type text DEFAULT 'application/json', id text DEFAULT NULL,
+  expires interval DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM bellpush.publish($1, convert_to($2::text, 'UTF8'), $3, $4, $5, $6, $7, $8);
+END $$;
+
+-- Many at once; gives how many.
+CREATE OR REPLACE FUNCTION bellpush.publish_many(topics text[], datas text[],
+  type text DEFAULT NULL, retain boolean DEFAULT false, private boolean DEFAULT false,
+  content_type text DEFAULT NULL, expires interval DEFAULT NULL) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  n int := coalesce(cardinality($1), 0);
+BEGIN
+  IF n <> coalesce(cardinality($2), 0) THEN
+    RAISE 'bellpush: % topics and % datas were given', n, coalesce(cardinality($2), 0)
+      USING ERRCODE = '22023';
+  END IF;
+  INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags)
+    SELECT u.topic, nullif($3, ''), nullif($6, ''), NULL, u.data, bellpush._expiry($7),
+           CASE WHEN $4 THEN 2 ELSE 0 END + CASE WHEN $5 THEN 1 ELSE 0 END
+    FROM (SELECT t, convert_to(d, 'UTF8'), nr
+          FROM unnest($1, $2) WITH ORDINALITY x(t, d, nr)) u(topic, data, nr)
+    WHERE bellpush._checked(u.topic, $3, $6, NULL, octet_length(u.data))
+    ORDER BY nr;
+  RETURN n;
+END $$;
+
+-- The same from a JSON array of objects: topic, data, and optionally type, content_type, id,
+-- retain, private, expires (seconds, or an interval as text).  Data that is a JSON string is
+-- published as that text, anything else as JSON; data_base64 is published as bytes.
+CREATE OR REPLACE FUNCTION bellpush.publish_many(events jsonb) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  e jsonb;
+  n int := 0;
+  wrong text;
+  bytes bytea;
+  kind text;
+  expires interval;
+BEGIN
+  IF jsonb_typeof($1) IS DISTINCT FROM 'array' THEN
+    RAISE 'bellpush: publish_many() wants a JSON array of events' USING ERRCODE = '22023';
+  END IF;
+  FOR e IN SELECT jsonb_array_elements($1) LOOP
+    n := n + 1;
+    IF jsonb_typeof(e) <> 'object' THEN
+      RAISE 'bellpush: event % is no JSON object', n USING ERRCODE = '22023';
+    END IF;
+    SELECT k INTO wrong FROM jsonb_object_keys(e) k
+      WHERE k <> ALL ('{topic,data,data_base64,type,content_type,id,retain,private,expires}') LIMIT 1;
+    IF wrong IS NOT NULL THEN
+      RAISE 'bellpush: event % has an unknown member %', n, bellpush._shown(wrong)
+        USING ERRCODE = '22023';
+    ELSIF (e ? 'data') = (e ? 'data_base64') THEN
+      RAISE 'bellpush: event % needs data or data_base64', n USING ERRCODE = '22023';
+    END IF;
+    SELECT k INTO wrong FROM jsonb_each(e) j(k, v)
+      WHERE k IN ('topic', 'type', 'content_type', 'id', 'data_base64')
+            AND jsonb_typeof(v) NOT IN ('string', 'null')
+         OR k IN ('retain', 'private') AND jsonb_typeof(v) <> 'boolean'
+         OR k = 'expires' AND jsonb_typeof(v) NOT IN ('number', 'string', 'null') LIMIT 1;
+    IF wrong IS NOT NULL THEN
+      RAISE 'bellpush: event %: member % has the wrong JSON type', n, bellpush._shown(wrong)
+        USING ERRCODE = '22023';
+    END IF;
+    BEGIN
+      IF e ? 'data_base64' THEN
+        bytes := decode(e->>'data_base64', 'base64');
+        kind := 'application/octet-stream';
+      ELSIF jsonb_typeof(e->'data') = 'string' THEN
+        bytes := convert_to(e->>'data', 'UTF8');
+        kind := NULL;
+      ELSE
+        bytes := convert_to((e->'data')::text, 'UTF8');
+        kind := 'application/json';
+      END IF;
+      expires := CASE WHEN jsonb_typeof(e->'expires') = 'number'
+                      THEN make_interval(secs => (e->>'expires')::float8)
+                      ELSE (e->>'expires')::interval END;
+    EXCEPTION WHEN data_exception THEN
+      RAISE 'bellpush: event %: %', n, SQLERRM USING ERRCODE = '22023';
+    END;
+    PERFORM bellpush.publish(e->>'topic', bytes, e->>'type',
+                             coalesce((e->>'retain')::boolean, false),
+                             coalesce((e->>'private')::boolean, false),
+                             coalesce(e->>'content_type', kind), e->>'id', expires);
+  END LOOP;
+  RETURN n;
+END $$;
+
+-- Publishing from HTTP: one transaction, numbered at once in commit mode (seqs), soon in relay mode
+-- (seqs NULL).  With a key, a second call waits for the first and then only tells its answer.
+CREATE OR REPLACE FUNCTION bellpush.publish_batch(topics text[], types text[],
+  content_types text[], ids text[], datas bytea[], retains boolean[], privates boolean[],
+  expires_ms bigint[], key text, hash bytea, OUT seqs bigint[], OUT repeated boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  n int := coalesce(cardinality($1), 0);
+  had bellpush.idempotency;
+  flagses int[];
+  expiries bigint[];
+  now_us bigint := bellpush._us(clock_timestamp());
+BEGIN
+  repeated := false;
+  IF n = 0 THEN
+    RAISE 'bellpush: nothing to publish' USING ERRCODE = '22023';
+  ELSIF NOT (cardinality($5) = n AND cardinality($2) = n AND cardinality($3) = n
+      AND cardinality($4) = n AND cardinality($6) = n AND cardinality($7) = n
+      AND cardinality($8) = n) IS NOT FALSE THEN
+    RAISE 'bellpush: the arrays of publish_batch() differ in length' USING ERRCODE = '22023';
+  END IF;
+  IF $9 IS NOT NULL THEN
+    IF $10 IS NULL OR octet_length($9) NOT BETWEEN 1 AND 1024 THEN
+      RAISE 'bellpush: an idempotency key has 1 to 1024 bytes, and a hash' USING ERRCODE = '22023';
+    END IF;
+    PERFORM pg_advisory_xact_lock(1650813035, hashtext($9));
+    SELECT * INTO had FROM bellpush.idempotency i WHERE i.key = $9;
+    IF FOUND AND had.hash <> $10 THEN
+      RAISE 'bellpush: the idempotency key was used for another body' USING ERRCODE = 'BP001';
+    ELSIF FOUND THEN
+      seqs := had.seqs;
+      repeated := true;
+      RETURN;
+    END IF;
+  END IF;
+  PERFORM bellpush._checked(t, k, c, i, octet_length(d))
+    FROM unnest($1, $2, $3, $4, $5) u(t, k, c, i, d);
+  SELECT array_agg(CASE WHEN r THEN 2 ELSE 0 END + CASE WHEN p THEN 1 ELSE 0 END ORDER BY nr),
+         array_agg(CASE WHEN x > 0 THEN now_us + least(x, 3155760000000) * 1000 ELSE 0 END ORDER BY nr)
+    INTO flagses, expiries
+    FROM unnest($6, $7, $8) WITH ORDINALITY u(r, p, x, nr);
+  IF (SELECT mode FROM bellpush.state) = 'commit' THEN
+    seqs := bellpush._append($1, $2, $3, $4, $5, expiries, flagses);
+  ELSE
+    INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags)
+      SELECT t, nullif(k, ''), nullif(c, ''), nullif(i, ''), d, x, f
+      FROM unnest($1, $2, $3, $4, $5, expiries, flagses) WITH ORDINALITY u(t, k, c, i, d, x, f, nr)
+      ORDER BY nr;
+  END IF;
+  IF $9 IS NOT NULL THEN
+    INSERT INTO bellpush.idempotency (key, hash, seqs) VALUES ($9, $10, publish_batch.seqs);
+  END IF;
+END $$;
+
+-- Plain NOTIFYs that the elected process has heard.  Never refuses: what a topic may not hold in a
+-- channel's name is escaped.
+CREATE OR REPLACE FUNCTION bellpush.record(channels text[], payloads text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  n int := coalesce(cardinality($1), 0);
+BEGIN
+  IF n <> coalesce(cardinality($2), 0) THEN
+    RAISE 'bellpush: % channels and % payloads were given', n, coalesce(cardinality($2), 0)
+      USING ERRCODE = '22023';
+  ELSIF n > 0 THEN
+    PERFORM bellpush._append(array_agg(CASE WHEN c COLLATE "C" ~ '[+#\x01-\x1f\x7f]'
+                                            THEN bellpush.escape(c) ELSE c END ORDER BY nr),
+                             array_fill(NULL::text, ARRAY[n]), array_fill(NULL::text, ARRAY[n]),
+                             array_fill(NULL::text, ARRAY[n]),
+                             array_agg(convert_to(coalesce(p, ''), 'UTF8') ORDER BY nr),
+                             array_fill(0::bigint, ARRAY[n]), array_fill(4, ARRAY[n]))
+      FROM unnest($1, $2) WITH ORDINALITY u(c, p, nr);
+  END IF;
+END $$;
+
+-- ---------------------------------------------------------------- relay mode
+
+-- Number the next batch; how many.  The inbox's statistics say "empty" after every quiet time, and
+-- a plan made for that would walk over dead rows: hence the settings.
+CREATE OR REPLACE FUNCTION bellpush.relay(max_rows int) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+DECLARE
+  n bigint;
+  first bigint;
+  e bellpush.log_row;
+  retaining boolean;
+BEGIN
+  -- A table lock before the numbering lock; also the cheap answer of a quiet time.
+  IF NOT EXISTS (SELECT FROM bellpush.inbox) OR (SELECT mode FROM bellpush.state) <> 'relay' THEN
+    RETURN 0;
+  END IF;
+  PERFORM bellpush._numbering();
+  first := (SELECT last_value FROM bellpush.seq);
+  WITH taken AS (
+    DELETE FROM bellpush.inbox
+      WHERE nr = ANY (ARRAY(SELECT nr FROM bellpush.inbox ORDER BY nr LIMIT greatest(max_rows, 1)))
+      RETURNING *
+  ), numbered AS (
+    SELECT nextval('bellpush.seq') AS seq, o.*
+    FROM (SELECT *, bellpush._us(clock_timestamp()) AS at_us FROM taken ORDER BY nr) o
+  ), kept AS (
+    INSERT INTO bellpush.log
+      SELECT seq, topic, type, content_type, id, data, at_us, expires_us, flags FROM numbered
+      RETURNING flags
+  )
+  SELECT count(*), bool_or(flags & 2 <> 0) INTO n, retaining FROM kept;
+  IF retaining THEN
+    FOR e IN SELECT * FROM bellpush.log WHERE seq >= first AND flags & 2 <> 0 ORDER BY seq LOOP
+      PERFORM bellpush._retain(e);
+    END LOOP;
+  END IF;
+  IF n > 0 THEN
+    PERFORM pg_notify('bellpush', '');
+  END IF;
+  RETURN n;
+END $$;
+
+-- True: nothing waits, and whoever publishes from now on rings NOTIFY bellpush_relay.  False: look
+-- again with relay().
+CREATE OR REPLACE FUNCTION bellpush.relay_sleep() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT bellpush._holds(3) AND NOT pg_try_advisory_lock(1650813036, 3) THEN
+    RETURN false; -- a publisher is between its INSERT and its COMMIT
+  ELSIF EXISTS (SELECT FROM bellpush.inbox) AND (SELECT mode FROM bellpush.state) = 'relay' THEN
+    PERFORM pg_advisory_unlock(1650813036, 3);
+    RETURN false;
+  END IF;
+  RETURN true;
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush.relay_wake() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF bellpush._holds(3) THEN
+    PERFORM pg_advisory_unlock(1650813036, 3);
+  END IF;
+END $$;
+
+-- True: this session is the one that records, relays and prunes, until it ends.
+CREATE OR REPLACE FUNCTION bellpush.housekeeper() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN bellpush._holds(2) OR pg_try_advisory_lock(1650813036, 2);
+END $$;
+
+-- Change the mode while everything runs.  Waits for transactions that have published and are still
+-- open, but in short tries, so that other publishers are not held up behind it.
+CREATE OR REPLACE FUNCTION bellpush.set_mode(mode text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  tries int := 0;
+BEGIN
+  IF $1 IS NULL OR $1 NOT IN ('commit', 'relay') THEN
+    RAISE 'bellpush: the mode is commit or relay, not %', coalesce(bellpush._shown($1), 'NULL')
+      USING ERRCODE = '22023';
+  END IF;
+  PERFORM bellpush._number_now();
+  PERFORM set_config('lock_timeout', '200ms', true);
+  LOOP
+    BEGIN
+      LOCK TABLE bellpush.inbox IN ACCESS EXCLUSIVE MODE;
+      EXIT;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+      tries := tries + 1;
+      IF tries >= 25 THEN
+        RAISE 'bellpush: set_mode() has waited for transactions that published and are still open'
+          USING ERRCODE = '55P03', HINT = 'Look for old ones in pg_stat_activity (xact_start).';
+      END IF;
+      PERFORM pg_sleep(0.1);
+    END;
+  END LOOP;
+  PERFORM set_config('lock_timeout', '5s', true);
+  IF $1 = (SELECT s.mode FROM bellpush.state s) THEN
+    RETURN $1;
+  END IF;
+  IF $1 = 'relay' THEN
+    DROP TRIGGER number ON bellpush.inbox;
+    ALTER TABLE bellpush.inbox SET LOGGED;
+    CREATE UNIQUE INDEX inbox_nr ON bellpush.inbox (nr);
+    CREATE TRIGGER ring AFTER INSERT ON bellpush.inbox
+      FOR EACH STATEMENT EXECUTE FUNCTION bellpush._ring();
+  ELSE
+    WHILE bellpush.relay(100000) > 0 LOOP NULL; END LOOP;
+    DROP TRIGGER ring ON bellpush.inbox;
+    DROP INDEX bellpush.inbox_nr;
+    ALTER TABLE bellpush.inbox SET UNLOGGED;
+    CREATE CONSTRAINT TRIGGER number AFTER INSERT ON bellpush.inbox
+      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION bellpush._number();
+  END IF;
+  UPDATE bellpush.state SET mode = $1;
+  PERFORM pg_notify('bellpush', ''), pg_notify('bellpush_relay', '');
+  RETURN $1;
+END $$;
+
+-- ---------------------------------------------------------------- reading
+-- Rows are found by index range, whatever the statistics of a fresh partition say.
+
+CREATE OR REPLACE FUNCTION bellpush._head() RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN greatest((SELECT seq FROM bellpush.log ORDER BY seq DESC LIMIT 1),
+                  (SELECT pruned_to FROM bellpush.state));
+END $$;
+
+-- A new epoch: every cursor given out so far is answered with a gap.  For after a restore that
+-- hello() cannot notice (it notices another server, database or timeline by itself).
+CREATE OR REPLACE FUNCTION bellpush.new_epoch() RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  made text;
+BEGIN
+  PERFORM bellpush._numbering();
+  UPDATE bellpush.state SET epoch = bellpush._new_epoch(), origin = bellpush._origin()
+    RETURNING epoch INTO made;
+  PERFORM setval('bellpush.seq', greatest((SELECT last_value FROM bellpush.seq),
+                                          bellpush._head(), 1));
+  PERFORM pg_notify('bellpush', '');
+  RETURN made;
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush.hello(program text, OUT schema_version int, OUT epoch text,
+  OUT pruned_to bigint, OUT head bigint, OUT mode text, OUT max_event_bytes bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  s bellpush.state;
+BEGIN
+  SELECT * INTO STRICT s FROM bellpush.state;
+  IF NOT pg_is_in_recovery() AND s.origin <> bellpush._origin() THEN
+    PERFORM bellpush._numbering();
+    SELECT * INTO STRICT s FROM bellpush.state; -- somebody else may have been quicker
+    IF s.origin <> bellpush._origin() THEN
+      RAISE LOG 'bellpush: new epoch, noticed by %: the log was written by %, this is %',
+        $1, s.origin, bellpush._origin();
+      PERFORM bellpush.new_epoch();
+      SELECT * INTO STRICT s FROM bellpush.state;
+    END IF;
+  END IF;
+  schema_version := (SELECT max(v.version) FROM bellpush.schema_version v);
+  epoch := s.epoch;
+  pruned_to := s.pruned_to;
+  head := bellpush._head();
+  mode := s.mode;
+  max_event_bytes := bellpush._get('max_event_bytes');
+END $$;
+
+-- The present place.  In a REPEATABLE READ transaction: the place that belongs to the data that the
+-- transaction sees; otherwise call it before reading the data.
+CREATE OR REPLACE FUNCTION bellpush.cursor() RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (SELECT epoch FROM bellpush.state) || '-' || bellpush._head();
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush.read(after bigint, max_rows int, max_bytes bigint)
+RETURNS SETOF bellpush.log_row
+LANGUAGE plpgsql STABLE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+BEGIN
+  RETURN QUERY
+    SELECT r.seq, r.topic, r.type, r.content_type, r.id, r.data, r.at_us, r.expires_us, r.flags
+    FROM (SELECT l.*, sum(octet_length(l.data)) OVER (ORDER BY l.seq ROWS UNBOUNDED PRECEDING) AS bytes,
+                 row_number() OVER (ORDER BY l.seq) AS nr -- octet_length() does not unpack
+          FROM (SELECT * FROM bellpush.log WHERE seq > $1 ORDER BY seq LIMIT greatest($2, 1)) l) r
+    WHERE r.bytes <= $3 OR r.nr = 1
+    ORDER BY r.seq;
+END $$;
+
+-- MQTT 5 section 4.7 as an anchored regular expression.
+CREATE OR REPLACE FUNCTION bellpush._filter_regex(filter text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  re text;
+BEGIN
+  IF filter IS NULL OR filter = '' OR octet_length(filter) > 1024
+     OR filter COLLATE "C" ~ '[\x01-\x1f\x7f]' THEN
+    RAISE 'bellpush: a filter has 1 to 1024 bytes and no control characters' USING ERRCODE = '22023';
+  ELSIF filter ~ '[^/][+#]|\+[^/]|#.' THEN
+    RAISE 'bellpush: filter %: + and # stand for whole levels, and # is the last',
+      bellpush._shown(filter) USING ERRCODE = '22023';
+  END IF;
+  IF filter = '#' THEN
+    RETURN '^[^$]';
+  END IF;
+  re := regexp_replace(filter, '/#$', '');
+  re := regexp_replace(re, '([.\\*?()\[\]{}|^$])', '\\\1', 'g');
+  re := regexp_replace(re, '^\+', '([^$/][^/]*)?'); -- $-topics are not matched by a leading wildcard
+  re := regexp_replace(re, '/\+', '/[^/]*', 'g');
+  RETURN '^' || re || CASE WHEN filter ~ '/#$' THEN '(/|$)' ELSE '$' END;
+END $$;
+
+-- The past of one reader, without what has expired.  Exact topics are found by index; with a
+-- wildcard, at most max_scan rows are looked at.  The last row (topic NULL) says up to where
+-- everything has been looked at: go on from there.
+CREATE OR REPLACE FUNCTION bellpush.replay(after bigint, filters text[], max_rows int,
+                                           max_bytes bigint, max_scan int)
+RETURNS SETOF bellpush.log_row
+LANGUAGE plpgsql STABLE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+DECLARE
+  now_us bigint := bellpush._us(clock_timestamp());
+  exact text[];
+  wild text;
+  upto bigint := greatest(bellpush._head(), after);
+  n int := 0;
+  bytes bigint := 0;
+  r bellpush.log_row;
+  rows refcursor;
+BEGIN
+  IF coalesce(cardinality(filters), 0) = 0 THEN
+    RAISE 'bellpush: replay() wants at least one filter' USING ERRCODE = '22023';
+  END IF;
+  max_rows := greatest(max_rows, 1);
+  SELECT array_agg(DISTINCT f) FILTER (WHERE re IS NOT NULL AND f !~ '[+#]'),
+         string_agg(DISTINCT re, '|') FILTER (WHERE f ~ '[+#]')
+    INTO exact, wild
+    FROM (SELECT f, bellpush._filter_regex(f) FROM unnest(filters) f) x(f, re);
+  IF wild IS NULL THEN
+    OPEN rows FOR
+      SELECT l.* FROM unnest(exact) t(name), LATERAL (
+        SELECT * FROM bellpush.log
+        WHERE topic = t.name AND seq > after AND (expires_us = 0 OR expires_us > now_us)
+        ORDER BY seq LIMIT max_rows) l
+      ORDER BY l.seq LIMIT max_rows;
+  ELSE
+    upto := coalesce((SELECT seq FROM bellpush.log WHERE seq > after
+                      ORDER BY seq LIMIT 1 OFFSET greatest(max_scan, 1) - 1), upto);
+    OPEN rows FOR
+      SELECT * FROM bellpush.log
+      WHERE seq > after AND seq <= upto AND (topic ~ wild OR topic = ANY (exact))
+        AND (expires_us = 0 OR expires_us > now_us)
+      ORDER BY seq LIMIT max_rows;
+  END IF;
+  LOOP
+    FETCH rows INTO r;
+    EXIT WHEN NOT FOUND;
+    bytes := bytes + octet_length(r.data);
+    IF n > 0 AND bytes > max_bytes THEN
+      upto := r.seq - 1;
+      EXIT;
+    END IF;
+    RETURN NEXT r;
+    n := n + 1;
+    IF n >= max_rows THEN
+      upto := r.seq;
+      EXIT;
+    END IF;
+  END LOOP;
+  CLOSE rows;
+  r := NULL;
+  r.seq := upto;
+  RETURN NEXT r;
+END $$;
+
+-- Where was a time?  By halving: each probe is one step in the index of the numbers.
+CREATE OR REPLACE FUNCTION bellpush.locate(at_us bigint, OUT epoch text, OUT pruned_to bigint,
+                                           OUT head bigint, OUT seq bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+DECLARE
+  above bigint;
+  middle bigint;
+  probe record;
+BEGIN
+  SELECT s.epoch, s.pruned_to, bellpush._head() INTO epoch, pruned_to, head FROM bellpush.state s;
+  seq := pruned_to;
+  above := head; -- what is wanted lies in [seq, above]
+  WHILE $1 > 0 AND seq < above LOOP
+    middle := seq + (above - seq + 1) / 2;
+    SELECT l.seq, l.at_us INTO probe FROM bellpush.log l WHERE l.seq >= middle
+      ORDER BY l.seq LIMIT 1;
+    IF FOUND AND probe.at_us < $1 THEN
+      seq := probe.seq;
+    ELSE
+      above := middle - 1;
+    END IF;
+  END LOOP;
+END $$;
+
+-- The last values that match: for a subscriber that wants the present state first.
+CREATE OR REPLACE FUNCTION bellpush.last_values(filters text[]) RETURNS SETOF bellpush.log_row
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT r.* FROM bellpush.retained r
+  WHERE topic ~ (SELECT string_agg(bellpush._filter_regex(f), '|') FROM unnest(filters) f)
+    AND (expires_us = 0 OR expires_us > bellpush._us(clock_timestamp()))
+  ORDER BY seq
+$$;
+
+-- ---------------------------------------------------------------- watching tables
+-- Each watch is one trigger on the table (with a condition: one for each operation); what it shall
+-- do stands in the trigger's arguments, so there is no registry that could disagree with the
+-- tables, and a dump carries it along:
+--   0 name  1 topic  2 operations  3 columns  4 payload  5 type  6 flags  7 condition
+--   8 literal, 9 column, 10 literal, 11 column, … the topic in pieces
+
+-- The pieces of a topic template: literal, column, literal, …
+CREATE OR REPLACE FUNCTION bellpush._pieces(template text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  pieces text[] := '{}';
+  rest text := template;
+  m text[];
+BEGIN
+  WHILE rest <> '' LOOP
+    m := regexp_match(rest, '^([^{}]*)(?:\{([^{}]+)\})?(.*)$');
+    IF m[1] = '' AND m[2] IS NULL THEN
+      RAISE 'bellpush: topic % has a brace without its partner', bellpush._shown(template)
+        USING ERRCODE = '22023', HINT = 'A column is written {name}.';
+    END IF;
+    pieces := array_append(pieces, m[1]);
+    IF m[2] IS NOT NULL THEN
+      pieces := array_append(pieces, m[2]);
+    END IF;
+    rest := m[3];
+  END LOOP;
+  RETURN pieces;
+END $$;
+
+-- The topic of a row.  NULL becomes %00, which no text can forge.  A topic that would be too long
+-- has its long values replaced by %~ and their MD5, so that a writer is never turned away.
+CREATE OR REPLACE FUNCTION bellpush._topic_of(pieces text[], data jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  topic text := '';
+  shorten boolean := false;
+  value text;
+BEGIN
+  LOOP
+    FOR i IN array_lower(pieces, 1) .. array_upper(pieces, 1) BY 2 LOOP
+      topic := topic || pieces[i];
+      IF pieces[i + 1] IS NOT NULL THEN
+        value := coalesce(bellpush.escape(data ->> pieces[i + 1]), '%00');
+        topic := topic || CASE WHEN shorten AND octet_length(value) > 34
+                               THEN '%~' || md5(value) ELSE value END;
+      END IF;
+    END LOOP;
+    IF octet_length(topic) <= 1024 OR shorten THEN
+      RETURN CASE WHEN topic = '' THEN '%00' ELSE topic END;
+    END IF;
+    topic := '';
+    shorten := true;
+  END LOOP;
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush._only(columns text[], data jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN columns IS NULL OR data IS NULL THEN data
+              ELSE (SELECT coalesce(jsonb_object_agg(k, v), '{}') FROM jsonb_each(data) e(k, v)
+                    WHERE k = ANY (columns)) END
+$$;
+
+-- The primary key's columns; NULL: none.
+CREATE OR REPLACE FUNCTION bellpush._key_columns(relation oid) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT array_agg(a.attname::text) FROM pg_index i
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+  WHERE i.indrelid = relation AND i.indisprimary
+$$;
+
+-- Fires for a writer who may have no right here at all.  Never fails because of what is in a row.
+CREATE OR REPLACE FUNCTION bellpush._watched() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  columns text[] := nullif(TG_ARGV[3], '')::text[];
+  payload text := TG_ARGV[4];
+  pieces text[] := TG_ARGV[8:];
+  was jsonb;
+  is_now jsonb;
+  was_topic text;
+  now_topic text;
+BEGIN
+  IF TG_OP <> 'INSERT' THEN
+    was := to_jsonb(OLD);
+    was_topic := bellpush._topic_of(pieces, was);
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    is_now := to_jsonb(NEW);
+    now_topic := bellpush._topic_of(pieces, is_now);
+  END IF;
+  IF TG_OP = 'UPDATE' AND was_topic <> now_topic THEN
+    -- The row has moved: who listens there sees it go, who listens here sees it come, and neither
+    -- sees what was only the other's.
+    PERFORM bellpush._tell(TG_RELID, 'DELETE', was_topic, payload, columns, was, NULL, true,
+                           TG_ARGV[5], TG_ARGV[6]::int);
+    PERFORM bellpush._tell(TG_RELID, 'INSERT', now_topic, payload, columns, NULL, is_now, true,
+                           TG_ARGV[5], TG_ARGV[6]::int);
+  ELSIF TG_OP <> 'UPDATE' OR bellpush._only(columns, was) <> bellpush._only(columns, is_now) THEN
+    PERFORM bellpush._tell(TG_RELID, TG_OP, coalesce(now_topic, was_topic), payload, columns, was,
+                           is_now, false, TG_ARGV[5], TG_ARGV[6]::int);
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush._tell(relation oid, op text, topic text, payload text,
+  columns text[], was jsonb, is_now jsonb, moved boolean, type text, flags int) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  head jsonb;
+  body jsonb;
+  bytes bytea;
+  key jsonb;
+  w jsonb := bellpush._only(columns, was);
+  n jsonb := bellpush._only(columns, is_now);
+BEGIN
+  SELECT jsonb_build_object('op', op, 'table', s.nspname || '.' || c.relname) INTO head
+    FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+    WHERE c.oid = coalesce(pg_partition_root(relation), relation);
+  IF moved THEN
+    head := head || '{"moved": true}';
+  END IF;
+  body := head || CASE payload
+    WHEN 'keys' THEN '{}'
+    WHEN 'old_new' THEN CASE WHEN w IS NULL THEN '{}' ELSE jsonb_build_object('old', w) END
+                        || CASE WHEN n IS NULL THEN '{}' ELSE jsonb_build_object('new', n) END
+    ELSE CASE WHEN op = 'DELETE' THEN jsonb_build_object('old', w)
+              WHEN op = 'UPDATE' AND payload = 'changes' THEN
+                jsonb_build_object('new', (SELECT coalesce(jsonb_object_agg(k, v), '{}')
+                                           FROM jsonb_each(n) e(k, v) WHERE v IS DISTINCT FROM w -> k))
+              ELSE jsonb_build_object('new', n) END END;
+  IF payload IN ('keys', 'changes') THEN
+    key := bellpush._only(bellpush._key_columns(relation), coalesce(is_now, was));
+    body := body || jsonb_build_object('key', key);
+    IF op = 'UPDATE' AND key <> bellpush._only(bellpush._key_columns(relation), was) THEN
+      body := body || jsonb_build_object('old_key', bellpush._only(bellpush._key_columns(relation), was));
+    END IF;
+  END IF;
+  bytes := convert_to(body::text, 'UTF8');
+  IF octet_length(bytes) > 1024 AND octet_length(bytes) > bellpush._get('max_event_bytes')::bigint THEN
+    key := CASE WHEN bellpush._key_columns(relation) IS NOT NULL
+                THEN bellpush._only(bellpush._key_columns(relation), coalesce(is_now, was)) END;
+    bytes := convert_to((head || jsonb_build_object('truncated', true, 'key', key))::text, 'UTF8');
+    IF octet_length(bytes) > 1024 THEN -- a monster of a key
+      bytes := convert_to((head || '{"truncated": true, "key": null}')::text, 'UTF8');
+    END IF;
+  END IF;
+  INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags)
+    VALUES (topic, nullif(type, ''), 'application/json', NULL, bytes, 0, flags);
+END $$;
+
+-- Runs with the rights of its caller, who needs the right TRIGGER on the table (owners have it).
+CREATE OR REPLACE FUNCTION bellpush.watch(relation regclass, topic text,
+  operations text[] DEFAULT '{INSERT,UPDATE,DELETE}', columns text[] DEFAULT NULL,
+  condition text DEFAULT NULL, payload text DEFAULT 'new', name text DEFAULT 'watch',
+  type text DEFAULT NULL, private boolean DEFAULT false, retain boolean DEFAULT false) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  ops text[];
+  wrong text;
+  pieces text[];
+  literals text := '';
+  names text[];
+  events text;
+BEGIN
+  IF $1 IS NULL OR (SELECT relkind FROM pg_class WHERE oid = $1) NOT IN ('r', 'p', 'f') THEN
+    RAISE 'bellpush: % is not a table', coalesce(bellpush._shown($1::text), 'NULL')
+      USING ERRCODE = '42809';
+  ELSIF $7 IS NULL OR $7 COLLATE "C" !~ '^[A-Za-z0-9_]{1,40}$' THEN
+    RAISE 'bellpush: the name of a watch has 1 to 40 letters, digits and _, not %',
+      coalesce(bellpush._shown($7), 'NULL') USING ERRCODE = '22023';
+  ELSIF $6 IS NULL OR $6 NOT IN ('new', 'old_new', 'changes', 'keys') THEN
+    RAISE 'bellpush: payload is new, old_new, changes or keys, not %',
+      coalesce(bellpush._shown($6), 'NULL') USING ERRCODE = '22023';
+  ELSIF $6 = 'keys' AND bellpush._key_columns($1) IS NULL THEN
+    RAISE 'bellpush: payload keys needs a primary key, table % has none', $1 USING ERRCODE = '22023';
+  END IF;
+
+  SELECT array_agg(DISTINCT upper(o)), min(o) FILTER (WHERE upper(o) NOT IN ('INSERT', 'UPDATE', 'DELETE'))
+    INTO ops, wrong FROM unnest($3) o;
+  IF wrong IS NOT NULL OR ops IS NULL OR array_position(ops, NULL) IS NOT NULL THEN
+    RAISE 'bellpush: operations are INSERT, UPDATE and DELETE, not %',
+      coalesce(bellpush._shown(wrong), 'nothing')
+      USING ERRCODE = '22023',
+            HINT = CASE WHEN upper(wrong) = 'TRUNCATE' THEN 'TRUNCATE has no rows to tell of.'
+                        ELSE 'For example: operations => ''{INSERT,UPDATE}''.' END;
+  END IF;
+
+  PERFORM bellpush._checked(regexp_replace($2, '\{[^{}]*\}', 'x', 'g'), $8, NULL, NULL, 0);
+  pieces := bellpush._pieces($2);
+  names := $4;
+  FOR i IN 1 .. cardinality(pieces) LOOP
+    IF i % 2 = 1 THEN
+      literals := literals || pieces[i];
+    ELSE
+      names := array_append(names, pieces[i]);
+      literals := literals || repeat('x', 34);
+    END IF;
+  END LOOP;
+  IF octet_length(literals) > 1024 THEN
+    RAISE 'bellpush: the topic is too long' USING ERRCODE = '22023';
+  ELSIF cardinality($4) = 0 THEN
+    RAISE 'bellpush: columns is empty; leave it out to watch all' USING ERRCODE = '22023';
+  END IF;
+  SELECT coalesce(n, 'NULL') INTO wrong FROM unnest(names) n
+    WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = $1 AND attname = n
+                        AND attnum > 0 AND NOT attisdropped) LIMIT 1;
+  IF FOUND THEN
+    RAISE 'bellpush: table % has no column %', $1, bellpush._shown(wrong)
+      USING ERRCODE = '42703',
+            HINT = 'It has: ' || (SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
+                                  WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped);
+  END IF;
+
+  PERFORM bellpush.unwatch($1, $7);
+  FOREACH events IN ARRAY CASE WHEN $5 IS NULL THEN ARRAY[array_to_string(ops, ' OR ')] ELSE ops END LOOP
+    BEGIN
+      EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s FOR EACH ROW %s EXECUTE FUNCTION bellpush._watched(%s)',
+        'bellpush_' || $7 || CASE WHEN $5 IS NULL THEN '' ELSE '_' || lower(events) END, events, $1,
+        CASE WHEN $5 IS NULL THEN '' ELSE 'WHEN (' || $5 || ')' END,
+        (SELECT string_agg(quote_literal(a), ', ' ORDER BY nr)
+         FROM unnest(ARRAY[$7, $2, ops::text, coalesce($4::text, ''), $6, coalesce($8, ''),
+                           ((CASE WHEN $9 THEN 1 ELSE 0 END) + (CASE WHEN $10 THEN 2 ELSE 0 END))::text,
+                           coalesce($5, '')] || pieces) WITH ORDINALITY u(a, nr)));
+    EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported
+                   OR invalid_object_definition THEN
+      IF $5 IS NULL OR SQLSTATE = '42501' THEN
+        RAISE;
+      END IF;
+      RAISE 'bellpush: the condition cannot be used for %: %', events, SQLERRM
+        USING ERRCODE = SQLSTATE,
+              HINT = 'INSERT has NEW, DELETE has OLD, UPDATE has both; watch() once for each set of operations.';
+    END;
+  END LOOP;
+  RETURN $7;
+END $$;
+
+-- End one watch of a table, or all (name NULL); gives how many.
+CREATE OR REPLACE FUNCTION bellpush.unwatch(relation regclass, name text DEFAULT NULL) RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  t record;
+  ended text[] := '{}';
+BEGIN
+  FOR t IN SELECT tgname, bellpush._trigger_args(tgargs) AS args FROM pg_trigger
+           WHERE tgrelid = $1 AND tgfoid = 'bellpush._watched()'::regprocedure AND tgparentid = 0 LOOP
+    IF $2 IS NULL OR t.args[1] = $2 THEN
+      EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, $1);
+      ended := array_append(ended, t.args[1]);
+    END IF;
+  END LOOP;
+  RETURN (SELECT count(DISTINCT e) FROM unnest(ended) e);
+END $$;
+
+-- pg_trigger.tgargs: the arguments, each with a zero byte behind it.
+CREATE OR REPLACE FUNCTION bellpush._trigger_args(bytes bytea) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  args text[] := '{}';
+  rest bytea := bytes;
+  zero int;
+BEGIN
+  LOOP
+    zero := position('\x00'::bytea IN rest);
+    EXIT WHEN zero = 0;
+    args := array_append(args, convert_from(substring(rest FROM 1 FOR zero - 1), getdatabaseencoding()));
+    rest := substring(rest FROM zero + 1);
+  END LOOP;
+  RETURN args;
+END $$;
+
+-- ---------------------------------------------------------------- settings
+
+CREATE OR REPLACE FUNCTION bellpush.set(name text, value text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  span interval;
+  size bigint;
+BEGIN
+  IF $1 = 'mode' THEN
+    RETURN bellpush.set_mode($2);
+  ELSIF $1 IS NULL OR $1 NOT IN ('retention', 'retention_bytes', 'max_event_bytes') THEN
+    RAISE 'bellpush: there is no setting %', coalesce(bellpush._shown($1), 'NULL')
+      USING ERRCODE = '22023', HINT = 'See SELECT * FROM bellpush.settings.';
+  END IF;
+  BEGIN
+    IF $1 = 'retention' THEN
+      span := $2::interval;
+      IF span IS NULL OR span NOT BETWEEN '1 second' AND '100 years' THEN
+        RAISE 'from 1 second to 100 years' USING ERRCODE = '22023';
+      END IF;
+    ELSE
+      size := pg_size_bytes($2);
+      IF $1 = 'retention_bytes' AND size IS DISTINCT FROM 0
+         AND (size < 8388608 OR size IS NULL) THEN
+        RAISE '0 (no limit) or at least 8MB' USING ERRCODE = '22023';
+      ELSIF $1 = 'max_event_bytes' AND (size NOT BETWEEN 1024 AND 16777216 OR size IS NULL) THEN
+        RAISE 'from 1kB to 16MB' USING ERRCODE = '22023';
+      END IF;
+    END IF;
+  EXCEPTION WHEN data_exception THEN
+    RAISE 'bellpush: % cannot be %: %', $1, coalesce(bellpush._shown($2), 'NULL'), SQLERRM
+      USING ERRCODE = '22023';
+  END;
+  UPDATE bellpush.setting s SET value = coalesce(span::text, size::text) WHERE s.name = $1;
+  PERFORM pg_notify('bellpush', '');
+  RETURN coalesce(span::text, size::text);
+END $$;
+
+-- ---------------------------------------------------------------- housekeeping
+-- The partitions are wide in numbers and short in time: the present one is closed when it has
+-- lasted a sixteenth of the retention (or holds a sixteenth of retention_bytes), by jumping to the
+-- first number of the next.  So there are never many of them, nothing must be estimated, and
+-- pruning is dropping a table.
+
+-- Bound the tail and put a new one behind it.  Its rows, if there are any (nobody kept house for
+-- long), are read once to verify the bound.
+CREATE OR REPLACE FUNCTION bellpush._rotate() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  width CONSTANT bigint := 100000000;
+  tail bellpush.part;
+  top bigint;
+BEGIN
+  PERFORM bellpush._numbering();
+  LOCK TABLE bellpush.log IN ACCESS EXCLUSIVE MODE;
+  SELECT * INTO STRICT tail FROM bellpush.part WHERE hi IS NULL;
+  SELECT last_value INTO top FROM bellpush.seq;
+  top := (greatest(top, tail.lo) / width + 1) * width;
+  EXECUTE format('ALTER TABLE bellpush.log DETACH PARTITION bellpush.%I', tail.name);
+  EXECUTE format('ALTER TABLE bellpush.log ATTACH PARTITION bellpush.%I FOR VALUES FROM (%s) TO (%s)',
+                 tail.name, tail.lo, top);
+  EXECUTE format('CREATE TABLE bellpush.%I PARTITION OF bellpush.log FOR VALUES FROM (%s) TO (MAXVALUE)',
+                 'log_' || top, top);
+  UPDATE bellpush.part SET hi = top WHERE lo = tail.lo;
+  INSERT INTO bellpush.part VALUES (top, NULL, 'log_' || top);
+  IF (SELECT last_value FROM bellpush.seq) < tail.lo THEN
+    PERFORM setval('bellpush.seq', tail.lo, false);
+  END IF;
+END $$;
+
+-- One small step; anybody may call it at any time, about once a minute is right.  Waits for a lock
+-- 100 ms at most, then leaves it to the next call ("busy").  "more": call again soon.
+CREATE OR REPLACE FUNCTION bellpush.maintain() RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '100ms' SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+  keep interval := bellpush._get('retention');
+  keep_bytes bigint := bellpush._get('retention_bytes');
+  now_us bigint := bellpush._us(clock_timestamp());
+  now_at timestamptz := clock_timestamp();
+  present bellpush.part;
+  p bellpush.part;
+  first_us bigint;
+  last record;
+  total bigint;
+  dropped int := 0;
+  rotated boolean := false;
+  busy boolean := false;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(1650813036, 4) THEN
+    RETURN '{"skipped": true}';
+  END IF;
+  DELETE FROM bellpush.idempotency WHERE key IN (
+    SELECT key FROM bellpush.idempotency WHERE at < now_at - interval '24 hours'
+    ORDER BY at LIMIT 10000 FOR UPDATE SKIP LOCKED);
+
+  SELECT * INTO STRICT present FROM bellpush.part WHERE hi IS NOT NULL ORDER BY lo DESC LIMIT 1;
+  EXECUTE format('SELECT at_us FROM bellpush.%I ORDER BY seq LIMIT 1', present.name) INTO first_us;
+  IF first_us < bellpush._us(now_at - keep / 16)
+     OR first_us IS NOT NULL AND keep_bytes > 0
+        AND pg_total_relation_size(format('bellpush.%I', present.name)::regclass) > keep_bytes / 16
+     OR (SELECT last_value FROM bellpush.seq) >= present.hi THEN
+    BEGIN
+      PERFORM bellpush._rotate();
+      rotated := true;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+      busy := true;
+    END;
+  END IF;
+
+  -- What has expired, oldest first; the present partition and the tail stay.
+  SELECT sum(pg_total_relation_size(format('bellpush.%I', name)::regclass)) INTO total FROM bellpush.part;
+  FOR p IN SELECT * FROM bellpush.part
+           WHERE hi <= (SELECT max(lo) FROM bellpush.part WHERE hi IS NOT NULL) ORDER BY lo LOOP
+    EXECUTE format('SELECT seq, at_us FROM bellpush.%I ORDER BY seq DESC LIMIT 1', p.name) INTO last;
+    EXIT WHEN busy OR dropped >= 8
+      OR last.at_us >= bellpush._us(now_at - keep) AND NOT (keep_bytes > 0 AND total > keep_bytes);
+    BEGIN
+      total := total - pg_total_relation_size(format('bellpush.%I', p.name)::regclass);
+      EXECUTE format('DROP TABLE bellpush.%I', p.name);
+      DELETE FROM bellpush.part WHERE lo = p.lo;
+      UPDATE bellpush.state SET pruned_to = greatest(pruned_to, last.seq);
+      dropped := dropped + 1;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+      busy := true;
+    END;
+  END LOOP;
+
+  DELETE FROM bellpush.retained WHERE topic IN (
+    SELECT topic FROM bellpush.retained WHERE expires_us BETWEEN 1 AND now_us
+    LIMIT 1000 FOR UPDATE SKIP LOCKED);
+  RETURN jsonb_build_object('rotated', rotated, 'dropped', dropped, 'busy', busy,
+                            'more', busy OR dropped >= 8);
+END $$;
+
+-- What a process says of itself.  In state, "filters" ({"orders/#": 12, …}) feeds the view subscribers.
+CREATE OR REPLACE FUNCTION bellpush.report(worker text, host text, pid int, open_requests int,
+                                           state jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  INSERT INTO bellpush.worker AS w VALUES ($1, $2, $3, $4, $5, clock_timestamp())
+    ON CONFLICT ON CONSTRAINT worker_pkey DO UPDATE
+      SET host = excluded.host, pid = excluded.pid, open_requests = excluded.open_requests,
+          state = excluded.state, at = excluded.at;
+  DELETE FROM bellpush.worker w WHERE w.worker IN (
+    SELECT x.worker FROM bellpush.worker x WHERE x.at < clock_timestamp() - interval '1 minute'
+    FOR UPDATE SKIP LOCKED);
+END $$;
+
+-- ---------------------------------------------------------------- views, for people
+
+-- Bytes as text, where they are text.
+CREATE OR REPLACE FUNCTION bellpush._text(data bytea, content_type text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF content_type IS NULL OR content_type ~* '^(text/|application/([a-z.-]+\+)?(json|xml|x-ndjson|javascript)\M)' THEN
+    RETURN convert_from(data, 'UTF8');
+  END IF;
+  RETURN NULL;
+EXCEPTION WHEN data_exception OR untranslatable_character THEN
+  RETURN NULL;
+END $$;
+
+CREATE OR REPLACE VIEW bellpush.events AS
+  SELECT l.seq, (SELECT epoch FROM bellpush.state) || '-' || l.seq AS cursor, l.topic, l.type,
+         bellpush._text(l.data, l.content_type) AS data, l.content_type, l.id,
+         to_timestamp(l.at_us / 1000000.0) AS at,
+         CASE WHEN l.expires_us > 0 THEN to_timestamp(l.expires_us / 1000000.0) END AS expires,
+         l.flags & 1 <> 0 AS private, l.flags & 2 <> 0 AS retained, l.flags & 4 <> 0 AS recorded,
+         octet_length(l.data) AS size, l.data AS bytes
+  FROM bellpush.log l;
+
+CREATE OR REPLACE VIEW bellpush.settings AS
+  SELECT s.name, s.value, d.initial, d.meaning
+  FROM (SELECT name, value FROM bellpush.setting UNION ALL SELECT 'mode', mode FROM bellpush.state) s
+  JOIN (VALUES
+    ('mode', 'commit', 'who numbers: commit (each transaction) or relay (one process, for many publishers)'),
+    ('retention', '24:00:00', 'how long an event stays in the log at least'),
+    ('retention_bytes', '1073741824', 'size of the log from which older events go earlier; 0: no limit'),
+    ('max_event_bytes', '1048576', 'largest event')) d(name, initial, meaning) USING (name);
+
+CREATE OR REPLACE VIEW bellpush.watches AS
+  SELECT w.relation, w.args[1] AS name, w.args[2] AS topic, w.args[3]::text[] AS operations,
+         nullif(w.args[4], '')::text[] AS columns, nullif(w.args[8], '') AS condition,
+         w.args[5] AS payload, nullif(w.args[6], '') AS type, w.args[7]::int & 1 <> 0 AS private,
+         w.args[7]::int & 2 <> 0 AS retain, bool_and(w.enabled) AS enabled
+  FROM (SELECT tgrelid::regclass AS relation, bellpush._trigger_args(tgargs) AS args,
+               tgenabled <> 'D' AS enabled
+        FROM pg_trigger
+        WHERE tgfoid = 'bellpush._watched()'::regprocedure AND tgparentid = 0) w
+  GROUP BY w.relation, w.args;
+
+CREATE OR REPLACE VIEW bellpush.workers AS
+  SELECT worker, host, pid, open_requests, state, at FROM bellpush.worker
+  WHERE at > clock_timestamp() - interval '1 minute';
+
+CREATE OR REPLACE VIEW bellpush.subscribers AS
+  SELECT f.filter, sum(f.n::bigint)::bigint AS subscribers, count(*) AS workers
+  FROM bellpush.workers w,
+       jsonb_each_text(CASE WHEN jsonb_typeof(w.state -> 'filters') = 'object'
+                            THEN w.state -> 'filters' ELSE '{}' END) f(filter, n)
+  WHERE f.n ~ '^\d{1,15}$'
+  GROUP BY f.filter;
+
+CREATE OR REPLACE VIEW bellpush.stats AS
+  SELECT s.mode, s.epoch, bellpush._head() AS head, s.pruned_to,
+         (SELECT to_timestamp(at_us / 1000000.0) FROM bellpush.log ORDER BY seq LIMIT 1) AS oldest,
+         (SELECT count(*) FROM bellpush.part) AS partitions,
+         (SELECT sum(pg_total_relation_size(format('bellpush.%I', name)::regclass))::bigint
+          FROM bellpush.part) AS log_bytes,
+         (SELECT count(*) FROM bellpush.inbox) AS waiting, -- relay mode: not yet numbered
+         (SELECT count(*) FROM bellpush.retained) AS retained,
+         pg_notification_queue_usage() AS bell_queue,      -- 1: full, NOTIFY fails
+         (SELECT count(*) FROM bellpush.workers) AS workers,
+         (SELECT coalesce(sum(open_requests), 0) FROM bellpush.workers) AS open_requests
+  FROM bellpush.state s;
+
+-- ---------------------------------------------------------------- rights
+-- PUBLIC has none.  Functions are for the owner, and for whom it gives them with grant_publisher()
+-- and grant_worker().
+
+DO $$
+BEGIN
+  REVOKE ALL ON SCHEMA bellpush FROM PUBLIC;
+  REVOKE ALL ON ALL TABLES IN SCHEMA bellpush FROM PUBLIC;
+  REVOKE ALL ON ALL SEQUENCES IN SCHEMA bellpush FROM PUBLIC;
+  REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bellpush FROM PUBLIC;
+END $$;
+
+-- May publish, escape, and ask for the cursor.
+CREATE OR REPLACE FUNCTION bellpush.grant_publisher(who regrole) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  f regprocedure;
+BEGIN
+  EXECUTE format('GRANT USAGE ON SCHEMA bellpush TO %s', who);
+  FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'bellpush'::regnamespace
+             AND proname IN ('publish', 'publish_many', 'escape', 'cursor') LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', f, who);
+  END LOOP;
+END $$;
+
+-- May do a worker's work: read everything, publish, record, relay, prune; and look at the views.
+CREATE OR REPLACE FUNCTION bellpush.grant_worker(who regrole) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  f regprocedure;
+BEGIN
+  EXECUTE format('GRANT USAGE ON SCHEMA bellpush TO %s', who);
+  FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'bellpush'::regnamespace
+             AND proname IN ('hello', 'read', 'replay', 'locate', 'cursor', 'last_values',
+                             'publish_batch', 'record', 'relay', 'relay_sleep', 'relay_wake',
+                             'housekeeper', 'maintain', 'report') LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', f, who);
+  END LOOP;
+  EXECUTE format('GRANT SELECT ON bellpush.stats, bellpush.settings, bellpush.workers, '
+                 'bellpush.subscribers TO %s', who);
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush.revoke_all(who regrole) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bellpush FROM %s', who);
+  EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA bellpush FROM %s', who);
+  EXECUTE format('REVOKE ALL ON SCHEMA bellpush FROM %s', who);
+END $$;
+
+REVOKE ALL ON FUNCTION bellpush.grant_publisher(regrole), bellpush.grant_worker(regrole),
+  bellpush.revoke_all(regrole) FROM PUBLIC;
+
+-- The two roles, where we may create roles.  Where we may not, roles of these names are somebody
+-- else's (roles belong to the whole server): nothing is granted to them.
+DO $$
+DECLARE
+  wanted text;
+BEGIN
+  IF NOT (SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    RAISE NOTICE 'bellpush: not allowed to create roles: everything works under the owner alone';
+    RETURN;
+  END IF;
+  FOREACH wanted IN ARRAY '{bellpush_publisher,bellpush_worker}'::text[] LOOP
+    IF to_regrole(wanted) IS NULL THEN
+      BEGIN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+      EXCEPTION WHEN duplicate_object OR unique_violation THEN -- another database, this moment
+        NULL;
+      END;
+    END IF;
+  END LOOP;
+  PERFORM bellpush.grant_publisher('bellpush_publisher'), bellpush.grant_worker('bellpush_worker');
+END $$;
+
+COMMIT;
