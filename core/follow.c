@@ -298,8 +298,9 @@ void follow_interrupt(struct follow *f, enum gap_reason reason, int64_t continue
         find_place(f);
         return;
     }
-    /* Who reads pages, or will, finds a hole by itself. */
-    if (reason == GAP_EXPIRED && f->state != STATE_LIVE)
+    /* Who reads pages, or will, finds a hole by itself; and who came from a process that is ahead of
+       this one may be beyond it. */
+    if (reason == GAP_EXPIRED && (f->state != STATE_LIVE || f->seq >= continues_after))
         return;
     source_cancel(f->call);
     f->call = NULL;

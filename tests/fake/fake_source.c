@@ -476,9 +476,10 @@ static bool can_answer(const struct source *s, const struct source_call *c)
 static void on_timer(uv_timer_t *timer)
 {
     struct source *s = CONTAINER(timer, struct source, timer);
-    struct source_call *todo = s->calls, *next;
+    struct source_call *todo, *next;
 
-    tell(s);
+    tell(s); /* may bring questions */
+    todo = s->calls;
     s->calls = NULL;
     s->calls_end = &s->calls;
     for (; todo; todo = next) {
