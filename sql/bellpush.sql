@@ -845,11 +845,13 @@ END $$;
 
 -- The past of one reader, without what has expired.  Exact topics are found by index; with a
 -- wildcard, at most max_scan rows are looked at.  The last row (topic NULL) says up to where
--- everything has been looked at: go on from there.
+-- everything has been looked at (go on from there), and as at_us how far retention had come when
+-- the rows had been read: TRUNCATE empties a partition for older snapshots, too, so only a mark
+-- that is read later tells whether some of them are missing.  Hence VOLATILE: a snapshot each.
 CREATE OR REPLACE FUNCTION bellpush.replay(after bigint, filters text[], max_rows int,
                                            max_bytes bigint, max_scan int)
 RETURNS SETOF bellpush.log_row
-LANGUAGE plpgsql STABLE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
   now_us bigint := bellpush._us(clock_timestamp());
@@ -903,6 +905,7 @@ BEGIN
   CLOSE rows;
   r := NULL;
   r.seq := upto;
+  r.at_us := (SELECT pruned_to FROM bellpush.state);
   RETURN NEXT r;
 END $$;
 
