@@ -36,7 +36,7 @@ enum credential gate_identify(const struct conf *, struct slice authorization, s
  */
 enum rc gate_may(const struct conf *, const struct who *, struct slice name, enum verb) MUST_USE;
 
-/* Must gate_may_hear() be asked for each event of this filter? */
+/* Must gate_may_hear() be asked for each event of this filter?  (For private ones always.) */
 bool gate_doubts(const struct conf *, const struct who *, struct slice filter);
 
 bool gate_may_hear(const struct conf *, const struct who *, const struct event *);
