@@ -5,8 +5,8 @@
  * ways to hear, and one place where events end up (took()):
  *   EventSource on events?…, which reconnects by itself with Last-Event-ID.  It gives up for good
  *   when it is answered with an error status, so then we open a new one, with last_event_id=.
- *   Long-poll on poll?…, when no EventSource opens within five seconds (an old browser, or something
- *   on the way that holds streams back).
+ *   Long-poll on poll?…, when no EventSource has opened after five seconds (an old browser, or
+ *   something on the way that holds streams back).
  */
 (function () {
     'use strict';
@@ -24,6 +24,8 @@
     var seen = {};        // cursors of late, so that nothing shows twice
     var seenOrder = [];
     var count = 0, reconnects = 0, live = false, wasOpen = false, retryMs = RETRY_MIN_MS;
+    var streams = false;  // an EventSource has once opened
+    var began = Date.now();
     var rows = {};        // by id: when its event came; if it is ours, when clicked, and the item
     var rowOrder = [];
     var waiting = [];     // rows to draw
@@ -58,22 +60,22 @@
     function listen() {
         var from = '&last_event_id=' + encodeURIComponent(cursor);
         var source = new EventSource(push + 'events' + query('&format=json' + from));
-        var patience = setTimeout(function () {
-            source.close();
-            if (wasOpen) { later(listen); } else { poll(); }
-        }, OPEN_MS);
+        var patience = setTimeout(failed, OPEN_MS);
 
+        function failed() {
+            clearTimeout(patience);
+            source.close();
+            if (streams || Date.now() - began < OPEN_MS) { later(listen); } else { poll(); }
+        }
         lost();
         source.onopen = function () {
             clearTimeout(patience);
+            streams = true;
             opened('open', 'connected');
         };
         source.onerror = function () {
             lost();
-            if (source.readyState === EventSource.CLOSED) {
-                clearTimeout(patience);
-                later(listen);
-            }
+            if (source.readyState === EventSource.CLOSED) { failed(); }
         };
         TYPES.forEach(function (type) {
             source.addEventListener(type, function (e) { took(JSON.parse(e.data)); });
@@ -101,7 +103,6 @@
     }
 
     function poll() {
-        if (!wasOpen) { lost(); }
         ask('&wait=25&since=' + encodeURIComponent(cursor), function (answer) {
             opened('polling', 'connected by long-poll');
             setTimeout(poll, answer.retry || 0);
@@ -248,7 +249,7 @@
 
     // ---- to paste --------------------------------------------------------------------------------
 
-    $('curl').textContent = "curl -N '" + push + 'events' + query('') + "'";
+    $('curl').textContent = "curl -N '" + push + 'events' + query('').replace(/%2F/g, '/') + "'";
     Array.prototype.forEach.call(document.querySelectorAll('[data-copy]'), function (button) {
         button.onclick = function () {
             var range = document.createRange(), all = getSelection();

@@ -242,6 +242,7 @@ while :; do
         revive PostgreSQL
         end "$pg" KILL
         start_postgres || { show "$folder/postgresql.log"; fail "PostgreSQL does not start again"; }
+        say "PostgreSQL is back"
     fi
     if ! kill -0 "$web" 2>/dev/null; then
         revive lighttpd

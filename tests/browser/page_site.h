@@ -1,0 +1,32 @@
+/*
+ * page_site.h - the demo page, its insert script, a table and a worker, behind one web server.
+ */
+#ifndef TESTS_BROWSER_PAGE_SITE_H
+#define TESTS_BROWSER_PAGE_SITE_H
+
+#include <sys/types.h>
+
+#include "core/buf.h"
+
+enum page_site_kind {
+    PAGE_RUN,    /* lighttpd, as `make run` starts it */
+    PAGE_NGINX,  /* contrib/nginx */
+    PAGE_APACHE, /* contrib/apache/proxy_fcgi.conf */
+    PAGE_KINDS,
+    PAGE_NO_EVENTS = PAGE_KINDS, /* nginx that refuses /push/events */
+};
+
+struct page_site;
+
+/* Start, and wait until the insert script answers; gives. */
+struct page_site *page_site_start(enum page_site_kind);
+void page_site_free(struct page_site *);
+
+const char *page_site_name(const struct page_site *); /* "lighttpd" …; lent */
+const char *page_site_url(const struct page_site *);  /* lent */
+const char *page_site_dsn(const struct page_site *);  /* lent */
+
+/* Kill every worker, as a crash does.  Whoever keeps them starts new ones. */
+void page_site_kill_workers(const struct page_site *);
+
+#endif
