@@ -129,7 +129,8 @@ static void write_settings(const struct front *f, const char *settings)
     char *text = r->conf ? swapped(f, read_contrib(f, r->conf), &r->conf_swap, r->conf)
                          : text_of("database = %s\n", f->place.dsn);
     char *name = text_of("%s/bellpush.conf", r->site), *path = text_of("%s/%s", f->folder, name);
-    char *all = text_of("%s\n%s", text, settings ? settings : "");
+    char *more = filled(f, settings ? settings : "");
+    char *all = text_of("%s\n%s", text, more);
 
     write_in(f, name, slice_of(all));
     chmod(path, 0600); /* as the recipe advises */
@@ -138,6 +139,7 @@ static void write_settings(const struct front *f, const char *settings)
     free(text);
     free(name);
     free(path);
+    free(more);
     free(all);
 }
 

@@ -29,7 +29,7 @@ struct front_spec {
     enum front_kind kind;
     const char *program;  /* the worker; copied to where the site has it */
     const char *dsn;      /* its database */
-    const char *settings; /* more lines for its bellpush.conf; NULL: none */
+    const char *settings; /* more lines for its bellpush.conf, FOLDER: front_folder(); NULL: none */
 };
 
 struct front;

@@ -43,9 +43,12 @@ static void add_request(struct buf *out, const struct http_ask *ask)
 {
     buf_printf(out, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n",
                ask->method ? ask->method : "GET", ask->target, ask->port);
-    for (const char *const *h = ask->headers; h && *h; h++)
+    bool framed = false; /* the body brings its own frame */
+    for (const char *const *h = ask->headers; h && *h; h++) {
         buf_printf(out, "%s\r\n", *h);
-    if (ask->body.len || (ask->method && strcmp(ask->method, "POST") == 0))
+        framed |= strncasecmp(*h, "Transfer-Encoding:", 18) == 0;
+    }
+    if (!framed && (ask->body.len || (ask->method && strcmp(ask->method, "POST") == 0)))
         buf_printf(out, "Content-Length: %zu\r\n", ask->body.len);
     buf_puts(out, "\r\n");
     buf_put(out, ask->body);
