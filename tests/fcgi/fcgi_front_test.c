@@ -1,0 +1,195 @@
+/*
+ * fcgi_front_test.c - the accepting side at its limits: too many connections, no descriptors left,
+ * peers that never finish, and those that never read.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "fcgi/fcgi_wire.h"
+#include "tests/fcgi/mini_front.h"
+#include "tests/fcgi/stand.h"
+#include "tests/suite.h"
+
+static const struct fcgi_limits tight = {
+    .max_conns = 3, .surplus = 2, .head_ms = 60, .body_ms = 120, .flush_ms = 60
+};
+
+static struct mini mini_get(const char *path, int flags)
+{
+    struct mini m;
+    struct buf b = BUF_EMPTY;
+
+    mini_open(&m, stand.path, stand_pump);
+    put_get(&b, 1, flags, path);
+    mini_send_buf(&m, &b);
+    return m;
+}
+
+START_TEST(above_the_limit_there_is_a_503_and_below_it_service_again)
+{
+    struct mini held[3], more;
+
+    stand_open(&tight);
+    for (size_t i = 0; i < LENGTH(held); i++) {
+        held[i] = mini_get("/hold", 0);
+        mini_expect_text(&held[i], 1, ": hello");
+    }
+    more = mini_get("/echo", FCGI_KEEP_CONN);
+    struct mini_reply *r = mini_expect_end(&more, 1);
+    ck_assert_int_eq(reply_status(r), 503);
+    ck_assert(reply_has(r, "Retry-After: "));
+    mini_expect_closed(&more); /* although it asked to be kept */
+    ck_assert_uint_eq(stand.server.stats.refused, 1);
+    ck_assert_uint_eq(stand.served, 3);
+    mini_close(&more);
+    mini_close(&held[0]);
+    WAIT_FOR(stand_gone() == 1, stand_pump);
+    more = mini_get("/echo", 0);
+    ck_assert_int_eq(reply_status(mini_expect_end(&more, 1)), 200);
+    mini_close(&more);
+    mini_close(&held[1]);
+    mini_close(&held[2]);
+    stand_close();
+}
+END_TEST
+
+START_TEST(above_everything_they_wait_until_one_leaves)
+{
+    struct mini silent[6], more;
+
+    stand_open(&(struct fcgi_limits){
+        .max_conns = 3, .surplus = 2, .head_ms = 60000, .body_ms = 60000, .flush_ms = 60000 });
+    for (size_t i = 0; i < LENGTH(silent); i++)
+        mini_open(&silent[i], stand.path, stand_pump);
+    WAIT_FOR(stand.front->count == 5, stand_pump);
+    for (int i = 0; i < 20; i++)
+        stand_pump();
+    ck_assert_uint_eq(stand.front->count, 5);
+    for (size_t i = 0; i < LENGTH(silent); i++)
+        mini_close(&silent[i]);
+    more = mini_get("/echo", 0);
+    ck_assert_int_eq(reply_status(mini_expect_end(&more, 1)), 200);
+    mini_close(&more);
+    stand_close();
+}
+END_TEST
+
+START_TEST(without_descriptors_it_neither_spins_nor_dies)
+{
+    struct rlimit saved, none;
+    struct mini m[4], held;
+    int fds = 0, fd;
+
+    stand_open(NULL);
+    stand.server.log.level = LOG_ERROR;
+    held = mini_get("/hold", 0);
+    mini_expect_text(&held, 1, ": hello");
+    for (size_t i = 0; i < LENGTH(m); i++) /* connected, not yet accepted */
+        mini_open(&m[i], stand.path, stand_pump);
+    getrlimit(RLIMIT_NOFILE, &saved);
+    fd = dup(0);
+    none = (struct rlimit){ (rlim_t)fd, saved.rlim_max };
+    close(fd);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0); /* not one more */
+    mini_expect_closed(&m[0]);                            /* told so by the descriptor in reserve */
+    for (int i = 0; i < 50; i++) {
+        stand_pump();
+        fds += stand.front->pause.link != NULL;
+    }
+    ck_assert_int_ge(fds, 45); /* nearly all the time it waits */
+    reply_write(stand.held[0].request, SLICE("others live"));
+    mini_expect_text(&held, 1, "others live");
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    struct mini last = mini_get("/echo", 0);
+    ck_assert_int_eq(reply_status(mini_expect_end(&last, 1)), 200);
+    mini_close(&last);
+    for (size_t i = 0; i < LENGTH(m); i++)
+        mini_close(&m[i]);
+    mini_close(&held);
+    stand_close();
+}
+END_TEST
+
+START_TEST(whoever_does_not_finish_is_closed)
+{
+    struct mini silent, head, body, held, kept;
+    struct buf b = BUF_EMPTY;
+
+    stand_open(&(struct fcgi_limits){
+        .max_conns = 20, .surplus = 2, .head_ms = 60, .body_ms = 120, .flush_ms = 60 });
+    held = mini_get("/hold", 0);
+    kept = mini_get("/echo", FCGI_KEEP_CONN);
+    mini_expect_end(&kept, 1);
+    mini_open(&silent, stand.path, stand_pump);
+    mini_open(&head, stand.path, stand_pump);
+    put_begin(&b, 1, FCGI_RESPONDER, 0);
+    mini_send_buf(&head, &b);
+    mini_open(&body, stand.path, stand_pump);
+    put_begin(&b, 1, FCGI_RESPONDER, 0);
+    put_stream(&b, FCGI_PARAMS, 1, SLICE_NONE, 1);
+    put_record(&b, FCGI_STDIN, 1, SLICE("half a"), 0);
+    mini_send_buf(&body, &b);
+    mini_expect_closed(&silent);
+    mini_expect_closed(&head);
+    mini_expect_closed(&body);
+    ck_assert_uint_eq(stand.front->count, 2); /* a held reply and a kept connection may wait */
+    put_record(&b, FCGI_PARAMS, 9, SLICE_NONE, 0);
+    mini_send(&held, (struct slice){ b.at, 3 }); /* half a record does no harm there */
+    buf_fini(&b);
+    mini_clear(&kept);
+    put_begin(&b, 1, FCGI_RESPONDER, 0);
+    mini_send_buf(&kept, &b); /* but a second request must come to its end as well */
+    mini_expect_closed(&kept);
+    mini_read(&held);
+    ck_assert(!held.closed);
+    mini_close(&silent);
+    mini_close(&head);
+    mini_close(&body);
+    mini_close(&held);
+    mini_close(&kept);
+    stand_close();
+}
+END_TEST
+
+START_TEST(an_ended_reply_that_nobody_takes_is_given_up)
+{
+    struct mini m;
+
+    stand_open(&tight);
+    m = mini_get("/big/5000000", 0);
+    WAIT_FOR(stand.served == 1, stand_pump);
+    WAIT_FOR(stand.front->count == 0, stand_pump);
+    mini_expect_closed(&m);
+    ck_assert_int_eq(m.reply[1].ends, 0);
+    mini_close(&m);
+    stand_close();
+}
+END_TEST
+
+START_TEST(limits_follow_the_descriptors)
+{
+    struct conf conf;
+    struct fcgi_limits l;
+
+    ck_assert_int_eq(conf_init(&conf), RC_OK);
+    l = fcgi_limits_for(&conf, 1024);
+    ck_assert_uint_ge(l.max_conns, 900);
+    ck_assert_uint_le(l.max_conns + l.surplus + (size_t)conf.database_pool + 32, 1024);
+    l = fcgi_limits_for(&conf, 10); /* hopeless, but not nothing */
+    ck_assert_uint_ge(l.max_conns, 1);
+    ck_assert_uint_ge(l.surplus, 1);
+    conf_fini(&conf);
+}
+END_TEST
+
+SUITE(fcgi_front)
+{
+    tcase_add_test(tc, above_the_limit_there_is_a_503_and_below_it_service_again);
+    tcase_add_test(tc, above_everything_they_wait_until_one_leaves);
+    tcase_add_test(tc, without_descriptors_it_neither_spins_nor_dies);
+    tcase_add_test(tc, whoever_does_not_finish_is_closed);
+    tcase_add_test(tc, an_ended_reply_that_nobody_takes_is_given_up);
+    tcase_add_test(tc, limits_follow_the_descriptors);
+}
