@@ -748,7 +748,8 @@ BEGIN
 END $$;
 
 -- ---------------------------------------------------------------- reading
--- Rows are found by index range, whatever the statistics of a fresh partition say.
+-- Rows are found by index range, whatever the statistics of a fresh partition say; and planning once
+-- is enough (18 partitions: 0.16 ms a read with a generic plan, 0.36 ms when planned each time).
 
 CREATE OR REPLACE FUNCTION bellpush._head() RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -809,7 +810,8 @@ END $$;
 CREATE OR REPLACE FUNCTION bellpush.read(after bigint, max_rows int, max_bytes bigint)
 RETURNS SETOF bellpush.log_row
 LANGUAGE plpgsql STABLE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN QUERY
     SELECT r.seq, r.topic, r.type, r.content_type, r.id, r.data, r.at_us, r.expires_us, r.flags
@@ -852,7 +854,8 @@ CREATE OR REPLACE FUNCTION bellpush.replay(after bigint, filters text[], max_row
                                            max_bytes bigint, max_scan int)
 RETURNS SETOF bellpush.log_row
 LANGUAGE plpgsql VOLATILE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   now_us bigint := bellpush._us(clock_timestamp());
   exact text[];
@@ -876,7 +879,7 @@ BEGIN
       SELECT l.* FROM unnest(exact) t(name), LATERAL (
         SELECT * FROM bellpush.log
         WHERE topic = t.name AND seq > after AND (expires_us = 0 OR expires_us > now_us)
-        ORDER BY seq LIMIT max_rows) l
+        ORDER BY topic, seq LIMIT max_rows) l -- this order: only that index will do
       ORDER BY l.seq LIMIT max_rows;
   ELSE
     upto := coalesce((SELECT seq FROM bellpush.log WHERE seq > after
@@ -913,7 +916,8 @@ END $$;
 CREATE OR REPLACE FUNCTION bellpush.locate(at_us bigint, OUT epoch text, OUT pruned_to bigint,
                                            OUT head bigint, OUT seq bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   above bigint;
   middle bigint;
