@@ -12,8 +12,9 @@
     'use strict';
 
     var OPEN_MS = 5000, RETRY_MIN_MS = 500, RETRY_MAX_MS = 15000, ROWS = 50, PAST = '-10m';
-    // The types under which watched tables publish; an EventSource must be told each of them.
-    var TYPES = ['message', 'insert', 'update', 'delete'];
+    // Watched tables publish without a type, unless watch() was given one; an EventSource must be told
+    // the name of each type that it shall hear.
+    var TYPES = ['message'].concat((document.body.dataset.types || '').split(' ').filter(Boolean));
 
     var set = document.body.dataset;
     var push = new URL(set.push, location.href).href;
@@ -132,12 +133,13 @@
 
         var now = Date.now(), data = null;
         try { data = JSON.parse(event.data); } catch (e) { /* text, then */ }
-        var fields = data && (data.new || data.row || data.old || data);
+        var fields = data && (data.new || data.old || data); // {"op": …, "table": …, "new": {…}}
         var id = fields && fields.id;
-        var row = { event: event, data: data, fields: fields, age: live ? Math.max(0, now - Date.parse(event.time)) : null };
-        if (id !== undefined && id !== null && event.type !== 'delete') {
+        var kind = String(event.type || data && data.op || 'event');
+        var row = { event: event, kind: kind.toLowerCase(), fields: fields, age: live ? Math.max(0, now - Date.parse(event.time)) : null };
+        if (id !== undefined && id !== null) {
             row.order = id;
-            arrived(id, 'back', performance.now());
+            if (row.kind === 'insert') { arrived(id, 'back', performance.now()); }
         }
         count++;
         waiting.push(row);
@@ -168,7 +170,7 @@
         cell(line, row.event.topic, 'topic');
         var kind = document.createElement('span');
         kind.className = 'kind';
-        kind.textContent = row.event.type || 'event';
+        kind.textContent = row.kind;
         cell(line, '', 'kind-cell').appendChild(kind);
         what = cell(line, '', 'what');
         bold = document.createElement('strong');
