@@ -1,0 +1,56 @@
+/*
+ * pg_call.h - one question from core/source.h: its parameters, and its answer understood.
+ *
+ * Knows neither connections nor queues: pg_pool.c moves it about.
+ */
+#ifndef SQL_PG_CALL_H
+#define SQL_PG_CALL_H
+
+#include "core/source.h"
+#include "sql/pg_conn.h"
+
+enum pg_call_kind { PG_PUBLISH, PG_REPLAY, PG_LOCATE, PG_NOTIFY };
+
+struct source_call {
+    /* the pool's */
+    struct source_call *next, **link; /* in one of its queues; link NULL: in none */
+    struct pg_pool *pool;
+    uint64_t since_ms; /* waiting since */
+    unsigned tries;
+    bool cancelled; /* nobody wants the answer */
+    bool failed;
+    enum rc rc; /* failed: why */
+    char why[PG_WHY_MAX];
+    /* the question */
+    enum pg_call_kind kind;
+    bool has_key;
+    const char *sql;
+    struct pg_param params[10];
+    size_t n;
+    size_t bytes;  /* of memory, roughly */
+    int64_t after; /* replay */
+    size_t drafts; /* publish */
+    struct pg_array arrays[8];
+    struct buf text;
+    char numbers[4][8];
+    union {
+        published_fn *published;
+        replayed_fn *replayed;
+        located_fn *located;
+    } fn;
+    void *arg;
+};
+
+/* Each copies; gives.  NULL: no memory. */
+struct source_call *pg_call_publish(const struct draft *, size_t n, struct slice key) MUST_USE;
+struct source_call *pg_call_replay(int64_t after, const struct slice *filters, size_t n) MUST_USE;
+struct source_call *pg_call_locate(int64_t time_us) MUST_USE;
+/* NOTIFY channel: a probe; has no callback. */
+struct source_call *pg_call_notify(const char *channel) MUST_USE;
+void pg_call_free(struct source_call *);
+
+/* Call its callback back with the answer, or with a failure; then free it. */
+void pg_call_answer(struct source_call *, const PGresult *, const char *epoch);
+void pg_call_fail(struct source_call *, enum rc, const char *why);
+
+#endif

@@ -1,0 +1,326 @@
+/*
+ * pg_conn.c - one connection to PostgreSQL on the loop: one statement at a time, and what it hears.
+ *
+ * Callbacks may close or free the connection they come from.  So whoever calls back holds it
+ * (`calls`), looks afterwards whether it is still the same (`life` counts openings and closings),
+ * and the last to leave a freed one sweeps it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sql/pg_conn.h"
+#include "sql/pg_dial.h"
+
+struct pg_conn {
+    struct pg_loop *loop;
+    const struct pg_conn_ops *ops;
+    void *owner;
+    char *dsn;
+    struct pg_dial *dial; /* while dialling */
+    PGconn *pg;           /* while idle or busy */
+    struct pg_watch *watch;
+    struct alarm alarm; /* the deadline of the statement under way */
+    uint64_t deadline_ms;
+    pg_reply_fn *reply; /* NULL: no statement is under way */
+    void *reply_arg;
+    PGresult *result; /* so far */
+    unsigned life, calls;
+    bool freed;
+};
+
+struct pg_conn *pg_conn_new(struct pg_loop *loop, const char *dsn, const struct pg_conn_ops *ops,
+                            void *owner)
+{
+    struct pg_conn *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->loop = loop;
+    c->ops = ops;
+    c->owner = owner;
+    c->dsn = strdup(dsn);
+    if (!c->dsn) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void sweep(struct pg_conn *c)
+{
+    if (!c->freed || c->calls > 0)
+        return;
+    explicit_bzero(c->dsn, strlen(c->dsn));
+    free(c->dsn);
+    free(c);
+}
+
+void pg_conn_free(struct pg_conn *c)
+{
+    if (!c)
+        return;
+    pg_conn_close(c);
+    c->freed = true;
+    sweep(c);
+}
+
+void pg_conn_close(struct pg_conn *c)
+{
+    c->life++;
+    alarm_cancel(&c->alarm);
+    pg_dial_cancel(c->dial);
+    pg_watch_close(c->watch);
+    PQclear(c->result);
+    PQfinish(c->pg); /* says goodbye if there is room for it, and does not wait */
+    c->dial = NULL;
+    c->watch = NULL;
+    c->result = NULL;
+    c->pg = NULL;
+    c->reply = NULL;
+}
+
+bool pg_conn_is_closed(const struct pg_conn *c)
+{
+    return !c->pg && !c->dial;
+}
+
+bool pg_conn_is_idle(const struct pg_conn *c)
+{
+    return c->pg && !c->reply;
+}
+
+const char *pg_conn_database(const struct pg_conn *c)
+{
+    return c->pg && PQdb(c->pg) ? PQdb(c->pg) : "";
+}
+
+int pg_conn_backend(const struct pg_conn *c)
+{
+    return c->pg ? PQbackendPID(c->pg) : 0;
+}
+
+/* ---- losing it ----------------------------------------------------------------------------------
+ */
+
+/* The connection is of no use any more: answer the open statement, then tell the owner. */
+static void lose(struct pg_conn *c, const char *message)
+{
+    pg_reply_fn *reply = c->reply;
+    void *arg = c->reply_arg;
+    char why[PG_WHY_MAX];
+
+    pg_error_line(message, why);
+    if (why[0] == '\0')
+        snprintf(why, sizeof(why), "the connection is lost");
+    pg_conn_close(c);
+    unsigned life = c->life;
+    c->calls++;
+    if (reply)
+        reply(arg, NULL, why);
+    if (life == c->life && !c->freed)
+        c->ops->down(c->owner, why);
+    c->calls--;
+    sweep(c);
+}
+
+static void on_deadline(struct alarm *alarm)
+{
+    struct pg_conn *c = CONTAINER(alarm, struct pg_conn, alarm);
+    char why[PG_WHY_MAX];
+
+    snprintf(why, sizeof(why), "no answer within %llu s: the connection counts as dead",
+             (unsigned long long)c->deadline_ms / 1000);
+    lose(c, why);
+}
+
+static void on_lost(struct alarm *alarm)
+{
+    struct pg_conn *c = CONTAINER(alarm, struct pg_conn, alarm);
+    char why[PG_WHY_MAX];
+
+    pg_error_line(PQerrorMessage(c->pg), why);
+    lose(c, why);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------
+ */
+
+/* Tell what has been heard.  False: the connection is no longer what it was. */
+static bool tell_notifications(struct pg_conn *c, bool unasked)
+{
+    unsigned life = c->life;
+    bool any = false;
+    PGnotify *heard;
+
+    while (life == c->life && (heard = PQnotifies(c->pg))) {
+        any = true;
+        if (c->ops->notified)
+            c->ops->notified(c->owner, heard, unasked);
+        PQfreemem(heard);
+    }
+    if (any && life == c->life && c->ops->notified_all)
+        c->ops->notified_all(c->owner);
+    return life == c->life;
+}
+
+/* Keep the last result or the first error.  True: the statement is finished. */
+static bool take_results(struct pg_conn *c)
+{
+    while (c->reply && !PQisBusy(c->pg)) {
+        PGresult *result = PQgetResult(c->pg);
+        if (!result)
+            return true;
+        if (c->result && !pg_error_none(c->result)) {
+            PQclear(result);
+        } else {
+            PQclear(c->result);
+            c->result = result;
+        }
+    }
+    return false;
+}
+
+static void answer(struct pg_conn *c)
+{
+    pg_reply_fn *reply = c->reply;
+    void *arg = c->reply_arg;
+    PGresult *result = c->result;
+    char why[PG_WHY_MAX];
+
+    c->reply = NULL;
+    c->result = NULL;
+    alarm_cancel(&c->alarm);
+    pg_error_line(PQresultErrorMessage(result), why);
+    reply(arg, result, why);
+    PQclear(result);
+}
+
+static void flush(struct pg_conn *c)
+{
+    int left = PQflush(c->pg);
+
+    /* A failed write is told by the next read, together with what the server said at the end. */
+    pg_watch_set(c->watch, left == 1 ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+}
+
+static void on_io(void *arg, int events)
+{
+    struct pg_conn *c = arg;
+    unsigned life = c->life;
+    bool unasked = !c->reply, alive = true;
+    char why[PG_WHY_MAX];
+
+    c->calls++;
+    if (events & UV_READABLE)
+        alive = PQconsumeInput(c->pg);
+    bool finished = take_results(c);
+    alive &= PQstatus(c->pg) != CONNECTION_BAD;
+    pg_error_line(alive ? "" : PQerrorMessage(c->pg), why);
+    /* The server's last words may still be an answer; but its reason for hanging up is none. */
+    if (tell_notifications(c, unasked) && finished && (alive || pg_error_none(c->result)))
+        answer(c);
+    if (life == c->life && !alive)
+        lose(c, why);
+    else if (life == c->life)
+        flush(c);
+    c->calls--;
+    sweep(c);
+}
+
+/* ---- opening and asking -------------------------------------------------------------------------
+ */
+
+static void on_dialled(void *arg, PGconn *pg, const char *why)
+{
+    struct pg_conn *c = arg;
+
+    c->dial = NULL;
+    if (!pg) {
+        lose(c, why);
+        return;
+    }
+    c->pg = pg;
+    c->watch = pg_watch_new(c->loop, PQsocket(pg), on_io, c);
+    if (!c->watch) {
+        lose(c, "out of memory");
+        return;
+    }
+    pg_watch_set(c->watch, UV_READABLE);
+    c->calls++;
+    c->ops->up(c->owner);
+    c->calls--;
+    sweep(c);
+}
+
+static void on_no_memory(struct alarm *alarm)
+{
+    lose(CONTAINER(alarm, struct pg_conn, alarm), "out of memory");
+}
+
+void pg_conn_open(struct pg_conn *c)
+{
+    if (!pg_conn_is_closed(c))
+        return;
+    c->life++;
+    c->dial = pg_dial_start(c->loop, c->dsn, on_dialled, c);
+    if (!c->dial)
+        alarm_set(c->loop->wheel, &c->alarm, 0, on_no_memory);
+}
+
+static enum rc sent(struct pg_conn *c, int ok, uint64_t deadline_ms, pg_reply_fn *fn, void *arg)
+{
+    if (!ok && PQstatus(c->pg) != CONNECTION_BAD)
+        return RC_NOMEM;
+    c->reply = fn;
+    c->reply_arg = arg;
+    c->deadline_ms = deadline_ms;
+    if (!ok) { /* broken already: the reply says so, but not from within */
+        pg_watch_set(c->watch, 0);
+        alarm_set(c->loop->wheel, &c->alarm, 0, on_lost);
+        return RC_OK;
+    }
+    alarm_set(c->loop->wheel, &c->alarm, deadline_ms, on_deadline);
+    flush(c);
+    return RC_OK;
+}
+
+enum rc pg_conn_ask(struct pg_conn *c, const char *sql, const struct pg_param *params, size_t n,
+                    uint64_t deadline_ms, pg_reply_fn *fn, void *arg)
+{
+    enum { MOST = 10 }; /* publish_batch() has that many */
+    Oid types[MOST];
+    const char *values[MOST];
+    int lengths[MOST], formats[MOST];
+
+    if (!pg_conn_is_idle(c) || n > MOST)
+        return RC_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        if (params[i].value.len > INT32_MAX)
+            return RC_NOMEM;
+        types[i] = params[i].type;
+        values[i] = params[i].value.at;
+        lengths[i] = (int)params[i].value.len;
+        formats[i] = 1;
+    }
+    return sent(c, PQsendQueryParams(c->pg, sql, (int)n, types, values, lengths, formats, 1),
+                deadline_ms, fn, arg);
+}
+
+enum rc pg_conn_run(struct pg_conn *c, const char *sql, uint64_t deadline_ms, pg_reply_fn *fn,
+                    void *arg)
+{
+    if (!pg_conn_is_idle(c))
+        return RC_NOMEM;
+    return sent(c, PQsendQuery(c->pg, sql), deadline_ms, fn, arg);
+}
+
+enum rc pg_conn_put_name(struct pg_conn *c, struct buf *out, const char *name)
+{
+    char *quoted = PQescapeIdentifier(c->pg, name, strlen(name));
+
+    if (!quoted)
+        return RC_SYNTAX;
+    buf_puts(out, quoted);
+    PQfreemem(quoted);
+    return RC_OK;
+}

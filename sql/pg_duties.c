@@ -1,0 +1,161 @@
+/*
+ * pg_duties.c - what the listening connection does besides reading: it sets up its session, probes
+ * its hearing, stands for election, records plain NOTIFYs and reports.
+ *
+ * Why the lock and the recording are on this very connection: pg_recorder.c.
+ */
+#include <unistd.h>
+
+#include "sql/pg_listen_priv.h"
+#include "sql/pg_report.h"
+#include "sql/pg_rows.h"
+
+/* An answer nobody needs: only tell what went wrong. */
+static void on_done(void *arg, const PGresult *result, const char *why)
+{
+    struct pg_listen *l = arg;
+
+    if (!result)
+        return;
+    if (!pg_error_none(result))
+        log_warn(&l->server->log, "listening connection: %s", why);
+    pg_listen_next(l);
+}
+
+/* ---- session ------------------------------------------------------------------------------------
+ */
+
+/*
+ * Nothing here may wait for long (lock_timeout), and when we die without a word, the server is to
+ * notice it in seconds and give our lock to the next.
+ */
+void pg_duty_session(struct pg_listen *l)
+{
+    l->want_session = false;
+    (void)!pg_conn_run(l->conn,
+                       "SET lock_timeout = '1s'; SET tcp_keepalives_idle = 2; "
+                       "SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3; "
+                       "SET tcp_user_timeout = '3s'",
+                       pg_listen_patience(l), on_done, l);
+}
+
+/* ---- probe --------------------------------------------------------------------------------------
+ */
+
+void pg_duty_probe(struct pg_listen *l)
+{
+    struct pg_param param = { PG_TEXT, slice_of(l->probe) };
+
+    l->want_probe = false;
+    l->probe_ms = pg_listen_now(l);
+    if (l->direct) {
+        (void)!pg_conn_ask(l->conn, "SELECT pg_notify($1, '')", &param, 1, pg_listen_patience(l),
+                           on_done, l);
+        return;
+    }
+    /* A session that is lent to us for one statement would hear its own probe. */
+    struct source_call *call = pg_call_notify(l->probe);
+    if (call)
+        (void)!pg_pool_take(l->source->pool, call);
+}
+
+/* ---- election -----------------------------------------------------------------------------------
+ */
+
+static void on_bid(void *arg, const PGresult *result, const char *why)
+{
+    struct pg_listen *l = arg;
+
+    if (!result)
+        return;
+    if (!pg_error_none(result))
+        log_warn(&l->server->log, "election of the housekeeper: %s", why);
+    if (pg_field_true(result, 0, 0)) {
+        l->elected = true;
+        l->fresh = false;
+        l->want_read = true; /* to the end, then record */
+        log_info(&l->server->log, "this process is the housekeeper now");
+        pg_listen_standing(l);
+    }
+    pg_listen_next(l);
+}
+
+void pg_duty_bid(struct pg_listen *l)
+{
+    l->want_bid = false;
+    (void)!pg_conn_ask(l->conn, "SELECT bellpush.housekeeper()", NULL, 0, pg_listen_patience(l),
+                       on_bid, l);
+}
+
+/* ---- recording ----------------------------------------------------------------------------------
+ */
+
+bool pg_duty_may_record(const struct pg_listen *l)
+{
+    return l->elected && l->fresh && !l->record_later && pg_recorder_has_work(l->recorder);
+}
+
+static void on_recorded(void *arg, const PGresult *result, const char *why)
+{
+    struct pg_listen *l = arg;
+
+    if (!result)
+        return;
+    if (pg_error_none(result)) {
+        l->server->stats.recorded += pg_recorder_committed(l->recorder);
+    } else if (pg_error_cure(pg_error_state(result)) == PG_CURE_NONE) {
+        pg_recorder_refused(l->recorder, why);
+    } else {
+        pg_recorder_postponed(l->recorder);
+        l->record_later = pg_error_cure(pg_error_state(result)) == PG_CURE_OPERATOR;
+        if (l->record_later)
+            log_warn(&l->server->log, "cannot record NOTIFYs: %s", why);
+    }
+    l->recorded = true;
+    l->want_read = true;
+    pg_listen_next(l);
+}
+
+void pg_duty_record(struct pg_listen *l)
+{
+    struct pg_array channels, payloads;
+
+    if (pg_recorder_batch(l->recorder, &channels, &payloads) > 0) {
+        struct pg_param params[] = { { PG_TEXT_ARRAY, pg_array_end(&channels) },
+                                     { PG_TEXT_ARRAY, pg_array_end(&payloads) } };
+        if (pg_conn_ask(l->conn, "SELECT bellpush.record($1, $2)", params, 2, pg_listen_patience(l),
+                        on_recorded, l) != RC_OK) {
+            pg_recorder_postponed(l->recorder);
+            l->record_later = true;
+        }
+    } else {
+        l->record_later = true;
+    }
+    pg_array_fini(&channels);
+    pg_array_fini(&payloads);
+}
+
+/* ---- report -------------------------------------------------------------------------------------
+ */
+
+void pg_duty_report(struct pg_listen *l)
+{
+    struct buf state = BUF_EMPTY;
+    char host[256] = "", pid[4], open[4];
+
+    l->want_report = false;
+    l->report_ms = pg_listen_now(l);
+    gethostname(host, sizeof(host) - 1);
+    pg_put_int4(pid, getpid());
+    pg_put_int4(open, (int32_t)l->server->open_count);
+    pg_report_state(l->server, &state);
+    struct pg_param params[] = {
+        { PG_TEXT, slice_of(l->worker) },  { PG_TEXT, slice_of(host) },
+        { PG_INT4, { pid, sizeof(pid) } }, { PG_INT4, { open, sizeof(open) } },
+        { PG_TEXT, buf_slice(&state) },
+    };
+    if (buf_rc(&state) == RC_OK)
+        (void)!pg_conn_ask(l->conn, "SELECT bellpush.report($1, $2, $3, $4, $5::jsonb)", params,
+                           LENGTH(params), pg_listen_patience(l), on_done, l);
+    buf_fini(&state);
+}
