@@ -5,8 +5,8 @@
  * one level at a time off the front: no recursion, no memory.
  *
  * Three small rules cause all the special cases:
- *   - '#' also stands for no level at all: `a/#` matches `a`.  At the very front it stands for one
- *     level at least, simply because every topic has one; so `#` and `+/#` match the same topics.
+ *   - '#' also stands for no level at all: `a/#` matches `a`.  But a topic is never empty, so in
+ *     `#` and in `/#` it stands for one level at least: these match the same as `+/#` and `/+/#`.
  *   - a wildcard at the front never matches a topic that begins with '$'.
  *   - a topic has at most TOPIC_MAX bytes, so two filters whose common topics would all be longer
  *     have none.
@@ -124,6 +124,7 @@ bool filters_overlap(struct slice a, struct slice b)
         return false;
 
     bool a_open = false, b_open = false; /* after its '#': anything may follow, or nothing */
+    bool nameless = false;               /* the first level can only be empty */
     size_t levels = 0, bytes = 0;
     for (;; levels++) {
         struct slice la = SLICE_NONE, lb = SLICE_NONE;
@@ -143,8 +144,11 @@ bool filters_overlap(struct slice a, struct slice b)
         bool a_literal = a_more && !is_plus(la), b_literal = b_more && !is_plus(lb);
         if (a_literal && b_literal && !slice_is(la, lb))
             return false;
+        nameless = nameless || (levels == 0 && ((a_literal && !la.len) || (b_literal && !lb.len)));
         bytes += a_literal ? la.len : b_literal ? lb.len : 0; /* '+' may stand for an empty level */
     }
+    if (nameless && levels == 1 && !(a_open && b_open))
+        return false; /* only the empty topic would match both, and there is none */
     return bytes + (levels ? levels - 1 : 0) <= TOPIC_MAX;
 }
 
@@ -153,22 +157,24 @@ bool filter_covers(struct slice outer, struct slice inner)
     if (begins_wild(outer) && inner.at[0] == '$')
         return false;
 
-    bool first = true;
+    size_t bytes = 0, levels = 0; /* of inner, so far */
     struct slice lo, li;
     while (level_next(&outer, &lo)) {
         if (is_hash(lo))
             return true;
         bool inner_more = level_next(&inner, &li);
         if (inner_more && is_hash(li)) {
-            /* Only `#` at the front demands a level, so only there may outer ask for one more. */
+            /* Only where '#' stands for one level at least may outer ask for one. */
             struct slice next;
-            return first && is_plus(lo) && level_next(&outer, &next) && is_hash(next);
+            bool one_at_least = levels == 0 || (levels == 1 && bytes == 0);
+            return one_at_least && is_plus(lo) && level_next(&outer, &next) && is_hash(next);
         }
         if (!inner_more)
             return false;
         if (!is_plus(lo) && !slice_is(lo, li))
             return false; /* includes a literal that shall cover '+' */
-        first = false;
+        bytes += li.len;
+        levels++;
     }
     return !inner.at;
 }

@@ -1,0 +1,158 @@
+#include "core/conf.h"
+#include "core/gate.h"
+#include "tests/page.h"
+#include "tests/suite.h"
+
+static struct conf conf;
+
+static void setup(void)
+{
+    struct buf errors = BUF_EMPTY;
+    ck_assert_int_eq(conf_init(&conf), RC_OK);
+    ck_assert_int_eq(conf_set(&conf, "publish_key=open sesame", "test", &errors), RC_OK);
+    ck_assert_int_eq(conf_set(&conf, "closed=secret/#, +/private, $SYS/#", "test", &errors), RC_OK);
+    buf_fini(&errors);
+}
+
+static void teardown(void)
+{
+    conf_fini(&conf);
+}
+
+static enum credential identify(const char *authorization, bool *has_key)
+{
+    struct page p = page_of(slice_of(authorization));
+    struct who who = { .has_key = true }; /* must be overwritten */
+    enum credential c = gate_identify(&conf, p.bytes, &who);
+    page_fini(&p);
+    *has_key = who.has_key;
+    return c;
+}
+
+START_TEST(only_the_key_itself_opens)
+{
+    static const struct {
+        const char *authorization;
+        enum credential credential;
+    } cases[] = {
+        { "", CREDENTIAL_NONE },
+        { " ", CREDENTIAL_NONE },
+        { "Basic b3BlbiBzZXNhbWU=", CREDENTIAL_NONE },
+        { "open sesame", CREDENTIAL_NONE },
+        { "Bearer open sesame", CREDENTIAL_GOOD },
+        { "bearer   open sesame  ", CREDENTIAL_GOOD },
+        { "Bearer", CREDENTIAL_BAD },
+        { "Bearer ", CREDENTIAL_BAD },
+        { "Bearer open sesam", CREDENTIAL_BAD },
+        { "Bearer open sesame2", CREDENTIAL_BAD },
+        { "Bearer Open sesame", CREDENTIAL_BAD },
+        { "Bearer o", CREDENTIAL_BAD },
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        bool has_key;
+        ck_assert_msg(identify(cases[i].authorization, &has_key) == cases[i].credential, "%s",
+                      cases[i].authorization);
+        ck_assert_int_eq(has_key, cases[i].credential == CREDENTIAL_GOOD);
+    }
+    struct who who;
+    ck_assert_int_eq(gate_identify(&conf, SLICE_NONE, &who), CREDENTIAL_NONE);
+    ck_assert_int_eq(gate_identify(&conf, SLICE("Bearer open sesame\0"), &who), CREDENTIAL_BAD);
+}
+END_TEST
+
+START_TEST(without_a_configured_key_nobody_publishes)
+{
+    struct buf errors = BUF_EMPTY;
+    bool has_key;
+    ck_assert_int_eq(conf_set(&conf, "publish_key=", "test", &errors), RC_OK);
+    ck_assert_int_eq(identify("Bearer ", &has_key), CREDENTIAL_BAD);
+    ck_assert_int_eq(identify("Bearer x", &has_key), CREDENTIAL_BAD);
+    struct who forged = { .has_key = true };
+    ck_assert_int_eq(gate_may(&conf, &forged, SLICE("a"), VERB_PUBLISH), RC_DENIED);
+    buf_fini(&errors);
+}
+END_TEST
+
+START_TEST(publishing_needs_the_key_and_an_ordinary_topic)
+{
+    struct who holder = { .has_key = true }, stranger = { .has_key = false };
+    ck_assert_int_eq(gate_may(&conf, &holder, SLICE("a/b"), VERB_PUBLISH), RC_OK);
+    ck_assert_int_eq(gate_may(&conf, &holder, SLICE("secret/x"), VERB_PUBLISH), RC_OK);
+    ck_assert_int_eq(gate_may(&conf, &holder, SLICE("$SYS/x"), VERB_PUBLISH), RC_DENIED);
+    ck_assert_int_eq(gate_may(&conf, &stranger, SLICE("a/b"), VERB_PUBLISH), RC_DENIED);
+}
+END_TEST
+
+START_TEST(a_closed_filter_closes_what_it_covers_whole)
+{
+    static const struct {
+        const char *filter;
+        enum rc rc;
+    } cases[] = {
+        { "secret", RC_DENIED },    { "secret/a", RC_DENIED },  { "secret/+/b", RC_DENIED },
+        { "secret/#", RC_DENIED },  { "a/private", RC_DENIED }, { "+/private", RC_DENIED },
+        { "$SYS/load", RC_DENIED }, { "a/b", RC_OK },           { "#", RC_OK },
+        { "secrets", RC_OK },       { "+/+", RC_OK },           { "a/private/b", RC_OK },
+        { "+/a", RC_OK },
+    };
+    struct who anybody = { .has_key = false };
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        ck_assert_msg(gate_may(&conf, &anybody, slice_of(cases[i].filter), VERB_SUBSCRIBE) ==
+                          cases[i].rc,
+                      "%s", cases[i].filter);
+    /* The key is for publishing: it opens no ears. */
+    struct who holder = { .has_key = true };
+    ck_assert_int_eq(gate_may(&conf, &holder, SLICE("secret/a"), VERB_SUBSCRIBE), RC_DENIED);
+}
+END_TEST
+
+static bool may_hear(const char *topic, unsigned flags)
+{
+    struct who anybody = { .has_key = false };
+    struct event *e = event_new(
+        &(struct event_fields){ .epoch = "e", .seq = 1, .topic = slice_of(topic), .flags = flags });
+    bool may = gate_may_hear(&conf, &anybody, e);
+    event_unref(e);
+    return may;
+}
+
+START_TEST(closed_and_private_events_are_not_heard_through_wider_filters)
+{
+    ck_assert(may_hear("a/b", 0));
+    ck_assert(may_hear("a/b", EVENT_RETAINED | EVENT_NOTIFIED));
+    ck_assert(!may_hear("a/b", EVENT_PRIVATE));
+    ck_assert(!may_hear("secret", 0));
+    ck_assert(!may_hear("secret/x/y", 0));
+    ck_assert(!may_hear("a/private", 0));
+    ck_assert(!may_hear("$SYS/x", 0));
+}
+END_TEST
+
+START_TEST(a_filter_is_in_doubt_when_some_of_its_topics_are_closed)
+{
+    static const struct {
+        const char *filter;
+        bool doubts;
+    } cases[] = {
+        { "#", true },           { "+/private", true }, { "+/+", true },    { "a/+", true },
+        { "secret/a", true },    { "secret", true },    { "a/b", false },   { "secrets/#", false },
+        { "+/a", true },         { "b/a/#", false },    { "$SYS/+", true }, { "$other/#", false },
+        { "$x/private", false },
+    };
+    struct who anybody = { .has_key = false };
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        ck_assert_msg(gate_doubts(&conf, &anybody, slice_of(cases[i].filter)) == cases[i].doubts,
+                      "%s", cases[i].filter);
+}
+END_TEST
+
+SUITE(gate)
+{
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, only_the_key_itself_opens);
+    tcase_add_test(tc, without_a_configured_key_nobody_publishes);
+    tcase_add_test(tc, publishing_needs_the_key_and_an_ordinary_topic);
+    tcase_add_test(tc, a_closed_filter_closes_what_it_covers_whole);
+    tcase_add_test(tc, closed_and_private_events_are_not_heard_through_wider_filters);
+    tcase_add_test(tc, a_filter_is_in_doubt_when_some_of_its_topics_are_closed);
+}
