@@ -134,9 +134,10 @@ START_TEST(a_filter_is_in_doubt_when_some_of_its_topics_are_closed)
         const char *filter;
         bool doubts;
     } cases[] = {
-        { "#", true },           { "+/private", true }, { "+/+", true },    { "a/+", true },
-        { "secret/a", true },    { "secret", true },    { "a/b", false },   { "secrets/#", false },
-        { "+/a", true },         { "b/a/#", false },    { "$SYS/+", true }, { "$other/#", false },
+        { "#", true },           { "+/private", true },    { "+/+", true },
+        { "a/+", true },         { "secret/a", true },     { "secret", true },
+        { "a/b", false },        { "secrets/a/#", false }, { "+/a", true },
+        { "b/a/#", false },      { "$SYS/+", true },       { "$other/#", false },
         { "$x/private", false },
     };
     struct who anybody = { .has_key = false };
