@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/text.h"
 #include "core/topic.h"
 #include "handlers/query.h"
 
@@ -131,7 +132,8 @@ static bool take_expires(struct item *item, const json_t *value)
 
     if (json_is_string(value))
         text = (struct slice){ json_string_value(value), json_string_length(value) };
-    if (query_duration(text, &item->draft->expires_ms) != RC_OK || item->draft->expires_ms == 0)
+    if (duration_parse(text, QUERY_TIME_MAX, &item->draft->expires_ms) != RC_OK ||
+        item->draft->expires_ms == 0)
         return wrong(item->error, 422,
                      "expires must be a time from now such as \"60s\", \"10m\", \"2h\" or \"1d\"");
     return true;

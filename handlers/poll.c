@@ -247,9 +247,10 @@ static enum rc on_caught_up(struct follow *f)
 {
     struct poll *p = CONTAINER(f, struct poll, follow);
 
-    if (p->at_once)
-        answer_soon(p);
-    return RC_OK;
+    if (!p->at_once)
+        return RC_OK;
+    answer(p);
+    return RC_CLOSED;
 }
 
 static void on_failed(struct follow *f, enum rc rc)

@@ -20,32 +20,6 @@ static enum rc syntax(struct query *q, const char *why)
     return RC_SYNTAX;
 }
 
-enum rc query_duration(struct slice text, int64_t *ms)
-{
-    static const struct {
-        struct slice unit;
-        int64_t ms;
-    } units[] = {
-        { { "ms", 2 }, 1 },          { { "s", 1 }, 1000 },         { { "m", 1 }, 60 * 1000 },
-        { { "h", 1 }, 3600 * 1000 }, { { "d", 1 }, 86400 * 1000 }, { { "", 0 }, 1000 },
-    };
-    size_t digits = 0;
-    while (digits < text.len && text.at[digits] >= '0' && text.at[digits] <= '9')
-        digits++;
-    struct slice unit = { text.at + digits, text.len - digits };
-    int64_t n;
-    for (size_t i = 0; i < LENGTH(units); i++) {
-        if (!slice_is(unit, units[i].unit))
-            continue;
-        if (number_parse((struct slice){ text.at, digits }, SECONDS_MAX * 1000LL / units[i].ms,
-                         &n) != RC_OK)
-            return RC_SYNTAX;
-        *ms = n * units[i].ms;
-        return RC_OK;
-    }
-    return RC_SYNTAX;
-}
-
 bool query_callback_ok(struct slice name)
 {
     bool start = true; /* at the first letter of an identifier */
@@ -110,7 +84,8 @@ static enum rc read_since(struct query *q, struct slice value, const struct conf
     else if (slice_is(value, SLICE("earliest")))
         since.kind = SINCE_EARLIEST;
     else if (value.len > 1 && value.at[0] == '-' &&
-             query_duration((struct slice){ value.at + 1, value.len - 1 }, &since.ago_ms) == RC_OK)
+             duration_parse((struct slice){ value.at + 1, value.len - 1 }, QUERY_TIME_MAX,
+                            &since.ago_ms) == RC_OK)
         since.kind = SINCE_TIME;
     else if (cursor_parse(value, &since.cursor) == RC_OK)
         since.kind = SINCE_CURSOR;
@@ -215,7 +190,7 @@ static enum rc read_private(struct query *q, struct slice value, const struct co
 
 static enum rc read_expires(struct query *q, struct slice value, const struct conf *conf)
 {
-    if (query_duration(value, &q->expires_ms) != RC_OK || q->expires_ms == 0)
+    if (duration_parse(value, QUERY_TIME_MAX, &q->expires_ms) != RC_OK || q->expires_ms == 0)
         return syntax(q, "expires must be a time from now such as 60s, 10m, 2h or 1d");
     return RC_OK;
 }

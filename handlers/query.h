@@ -17,6 +17,8 @@ enum {
     QUERY_WORD_MAX = 255, /* type, id, Idempotency-Key, content type */
 };
 
+#define QUERY_TIME_MAX (INT64_C(86400000) * 3650) /* ms: ten years */
+
 enum query_format { FORMAT_NONE, FORMAT_RAW, FORMAT_JSON, FORMAT_NDJSON, FORMAT_FRAME };
 
 struct query {
@@ -56,9 +58,6 @@ void query_fini(struct query *);
 
 /* A name that may stand in JSONP: identifiers joined by dots, at most QUERY_CALLBACK_MAX bytes. */
 bool query_callback_ok(struct slice);
-
-/* "60s", "10m", "2h", "1d", "250ms", "60" (seconds) in milliseconds, at most ten years. */
-enum rc query_duration(struct slice, int64_t *ms) MUST_USE;
 
 /* NULL when it may be an event's type (or publisher's id), or else the reason why not. */
 const char *query_word_error(struct slice);

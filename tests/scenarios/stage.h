@@ -28,10 +28,10 @@ struct ask {
 
 /* What this stage can do; scenarios skip what it cannot, by name. */
 struct stage_traits {
-    const char *name;     /* "loopback", "nginx", "apache-cgi", … */
-    bool one_slot;        /* one request per process: holds are short, streams end early */
-    size_t streams;       /* how many open streams it must bear */
-    bool keeps_status;    /* false where the front replaces bodies or statuses */
+    const char *name;  /* "loopback", "nginx", "apache-cgi", … */
+    bool one_slot;     /* one request per process: holds are short, streams end early */
+    size_t streams;    /* how many open streams it must bear */
+    bool keeps_status; /* false where the front replaces bodies or statuses */
 };
 const struct stage_traits *stage_traits(void);
 
@@ -39,7 +39,7 @@ const struct stage_traits *stage_traits(void);
 struct answer *stage_ask(const struct ask *);
 struct answer *stage_get(const char *target); /* the short form */
 
-int answer_status(struct answer *);                          /* waits for the head */
+int answer_status(struct answer *);                           /* waits for the head */
 const char *answer_header(struct answer *, const char *name); /* NULL: absent; waits for the head */
 
 /* Wait until text has come, at or after the mark; the mark moves behind it. */
@@ -47,12 +47,14 @@ void answer_expect(struct answer *, const char *text);
 /* All of the body; waits for the end.  Lent. */
 struct slice answer_body(struct answer *);
 struct slice answer_so_far(const struct answer *);
-/* Wait until more of the body has come than there was before the call; false: it has ended instead. */
+/* Wait until more of the body has come than there was before the call; false: it has ended instead.
+ */
 bool answer_more(struct answer *);
 bool answer_ended(struct answer *); /* without waiting, after taking what is there */
 void answer_close(struct answer *); /* as a client that leaves; frees */
 
-/* Commit one event (type may be NULL), in SQL where there is a database; several: one transaction. */
+/* Commit one event (type may be NULL), in SQL where there is a database; several: one transaction.
+ */
 void stage_publish(const char *topic, const char *type, const char *data);
 void stage_publish_many(size_t n, const char *topic, const char *const *data);
 
