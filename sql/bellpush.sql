@@ -567,9 +567,9 @@ BEGIN
   repeated := false;
   IF n = 0 THEN
     RAISE 'bellpush: nothing to publish' USING ERRCODE = '22023';
-  ELSIF NOT (cardinality($5) = n AND cardinality($2) = n AND cardinality($3) = n
-      AND cardinality($4) = n AND cardinality($6) = n AND cardinality($7) = n
-      AND cardinality($8) = n) IS NOT FALSE THEN
+  ELSIF (cardinality($2) = n AND cardinality($3) = n AND cardinality($4) = n
+      AND cardinality($5) = n AND cardinality($6) = n AND cardinality($7) = n
+      AND cardinality($8) = n) IS NOT TRUE THEN
     RAISE 'bellpush: the arrays of publish_batch() differ in length' USING ERRCODE = '22023';
   END IF;
   IF $9 IS NOT NULL THEN
