@@ -336,14 +336,18 @@ static bool params_from(struct buf *params, char *const *environment)
     return buf_rc(params) == RC_OK;
 }
 
-/* RFC 3875 section 4.2: a body is announced by CONTENT_LENGTH; or, since then, by chunks. */
+/* RFC 3875 section 4.2: a body is announced by CONTENT_LENGTH.  One that came in chunks is not, and
+   ends where the input ends; only methods that carry none can be trusted to have none. */
 static uint64_t body_expected(struct slice params)
 {
+    struct slice method = params_get(params, "REQUEST_METHOD");
     int64_t length;
 
     if (number_parse(params_get(params, "CONTENT_LENGTH"), INT64_MAX, &length) == RC_OK)
         return (uint64_t)length;
-    return params_get(params, "HTTP_TRANSFER_ENCODING").len > 0 ? UINT64_MAX : 0;
+    bool none = slice_is(method, SLICE("GET")) || slice_is(method, SLICE("HEAD")) ||
+                slice_is(method, SLICE("OPTIONS"));
+    return none ? 0 : UINT64_MAX;
 }
 
 static bool end_open(struct cgi *c, struct end *e, int fd)
