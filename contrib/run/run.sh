@@ -1,26 +1,29 @@
 #!/bin/sh
 #
-# run.sh BUILD - `make run`: a throw-away PostgreSQL, lighttpd with its workers, the demo page.
+# run.sh BUILD PROGRAM - `make run`: a throw-away PostgreSQL, lighttpd with its workers, the demo page.
 #
 #   run.sh -- postgres         each in a session of its own, so that Ctrl-C reaches only this script
 #         '-- lighttpd         and everything ends in order; ended by the kernel if this script is killed
 #               '-- workers
 #
 # BUILD/run.XXXXXX holds the cluster and the logs; a short folder in /tmp holds sockets (a socket's
-# path has at most 107 bytes).  Both go when this ends.  BELLPUSH_PROGRAM: the worker.
+# path has at most 107 bytes).  Both go when this ends.  PROGRAM is the worker.
 set -eu
 
 # Started in the background by a shell without job control we would be deaf to SIGINT, and a shell
 # cannot undo that for itself.
-if [ -z "${BELLPUSH_RUN_HEARS:-}" ]; then
-    BELLPUSH_RUN_HEARS=yes exec env --default-signal=INT,QUIT "$0" "$@"
+if [ -z "${RUN_HEARS:-}" ]; then
+    RUN_HEARS=yes exec env --default-signal=INT,QUIT "$0" "$@"
 fi
-unset BELLPUSH_RUN_HEARS
-for name in $(env | sed -n 's/^\(PG[A-Z]*\)=.*/\1/p'); do unset "$name"; done
+unset RUN_HEARS
+
+pg_bindir=${BELLPUSH_PG_BINDIR:-}
+# What is set for other databases and other workers is not meant for these.
+for name in $(env | sed -n 's/^\(PG[A-Z]*\|BELLPUSH_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
-build=${1:?usage: run.sh BUILD-FOLDER}
-program=${BELLPUSH_PROGRAM:-$build/plain/bellpush.fcgi}
+build=${1:?usage: run.sh BUILD PROGRAM}
+program=${2:?usage: run.sh BUILD PROGRAM}
 PATH=$PATH:/usr/sbin:/sbin
 first_port=8080 ports=200
 pg='' web='' sleeper='' folder='' short=''
@@ -69,7 +72,7 @@ trap 'exit 141' PIPE
 # ---- where, and as whom -------------------------------------------------------------------------
 
 bindir() {
-    for dir in "${BELLPUSH_PG_BINDIR:-}" "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin; do
+    for dir in "$pg_bindir" "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin; do
         if [ -x "$dir/initdb" ]; then
             printf '%s\n' "$dir"
             return
@@ -147,7 +150,7 @@ database="host=$short dbname=demo user=demo"
 cat >"$short/bellpush.conf" <<END
 database = $database
 log_file = $folder/worker.log
-drain_ms = 1s
+drain = 1s
 END
 # contrib/lighttpd/bellpush.conf as it stands, but for its paths
 sed -e "s|/usr/local/lib/bellpush/bellpush.fcgi\"|$program --config $short/bellpush.conf\"|" \
