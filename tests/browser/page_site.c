@@ -2,8 +2,8 @@
  * page_site.c - see page_site.h.
  *
  * A front (tests/peers/front.h) serves static files and Bellpush.  What a site adds to that is one
- * script that inserts a row; the lines for it are added to the configuration and the server is
- * reloaded.  nginx runs no scripts itself: fcgiwrap does.
+ * script that inserts a row, run by fcgiwrap; the lines for it are added to the configuration, and
+ * the server is reloaded.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -39,10 +39,11 @@ static _Noreturn void give_up(const char *why, const char *which)
 static char *insert_lines(const struct page_site *s, const char *folder)
 {
     if (s->kind == PAGE_APACHE)
-        return text_of("LoadModule cgid_module /usr/lib/apache2/modules/mod_cgid.so\n"
-                       "ScriptSock %s/run/insert.sock\n"
-                       "ScriptAlias /insert.cgi %s/docroot/insert.cgi\n"
-                       "SetEnv DEMO_DATABASE \"%s\"\n",
+        return text_of("<Location \"/insert.cgi\">\n"
+                       "    ProxyPass \"unix:%s/run/insert.sock|fcgi://insert/\"\n"
+                       "    ProxyFCGISetEnvIf true SCRIPT_FILENAME \"%s/docroot/insert.cgi\"\n"
+                       "    ProxyFCGISetEnvIf true DEMO_DATABASE \"%s\"\n"
+                       "</Location>\n",
                        folder, folder, s->dsn);
     return text_of(
         "location = /insert.cgi {\n"
@@ -117,8 +118,7 @@ static void start_front(struct page_site *s)
         .dsn = s->dsn });
     const char *folder = front_folder(s->front);
     copy_page(top, folder);
-    if (s->kind != PAGE_APACHE)
-        start_wrap(s, folder);
+    start_wrap(s, folder);
     char *recipe = text_of("%s/etc/recipe.conf", folder), *lines = insert_lines(s, folder);
     append(recipe, lines);
     free(lines);

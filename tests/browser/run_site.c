@@ -66,22 +66,21 @@ struct run_site *run_site_start(const char *how)
     if (!s || !top || !program)
         abort();
     char *script = text_of("%s/contrib/run/run.sh", top);
-    char *worker = text_of("BELLPUSH_PROGRAM=%s", program);
     char *folder = temp_folder("run-test");
 
     s->build = text_of("%s/build", folder);
     s->log = text_of("%s/log", folder);
-    const char *const direct[] = { script, s->build, NULL };
-    const char *const through[] = { "sh", "-c", how, "sh", script, s->build, NULL };
-    /* A name that `make` would hand down, and PG* that must not lead it astray. */
-    const char *const env[] = { worker, "PGHOST=/nowhere", "PGDATABASE=nothing", NULL };
+    const char *const direct[] = { script, s->build, program, NULL };
+    const char *const through[] = { "sh", "-c", how, "sh", script, s->build, program, NULL };
+    /* Somebody's own settings must not lead it astray. */
+    const char *const env[] = { "PGHOST=/nowhere", "PGDATABASE=nothing",
+                                "BELLPUSH_DATABASE=nowhere", NULL };
     s->pid = process_start(&(struct process_spec){
         .argv = how ? through : direct, .env = env, .log = s->log, .death_signal = SIGTERM });
     if (!wait_until(has_said_all, s, LINES_MS))
         give_up(s, "does not print its three lines");
     take_apart(s);
     free(folder);
-    free(worker);
     free(script);
     return s;
 }
