@@ -133,24 +133,22 @@ void answer_close(struct answer *a)
 /* ---- committing -------------------------------------------------------------------------------
  */
 
-/* One connection per test (they are forked); a restarted database gets a new one. */
+/* One connection per test (they are forked). */
+static PGconn *connection;
+
 static PGconn *database(void)
 {
-    static PGconn *conn;
-    static char *dsn;
+    if (!connection)
+        connection = PQconnectdb(web.dsn);
+    if (PQstatus(connection) != CONNECTION_OK)
+        ck_abort_msg("the database: %s", PQerrorMessage(connection));
+    return connection;
+}
 
-    if (conn && (PQstatus(conn) != CONNECTION_OK || strcmp(dsn, web.dsn) != 0)) {
-        PQfinish(conn);
-        free(dsn);
-        conn = NULL;
-    }
-    if (!conn) {
-        conn = PQconnectdb(web.dsn);
-        dsn = text_of("%s", web.dsn);
-    }
-    if (PQstatus(conn) != CONNECTION_OK)
-        ck_abort_msg("the database: %s", PQerrorMessage(conn));
-    return conn;
+void web_forget_database(void)
+{
+    PQfinish(connection);
+    connection = NULL;
 }
 
 static void run(const char *sql, int n, const char *const *values)

@@ -126,6 +126,7 @@ START_TEST(database_is_restarted_and_streams_stay_open)
     free(target);
 
     cluster_again(own);
+    web_forget_database();
     web_publish_numbers(topic, 4, 8);
     crowd_expect(c, 8);
     ck_assert_uint_eq(crowd_open(c), few());

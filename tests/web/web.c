@@ -80,6 +80,7 @@ struct web web_aside(struct cluster *cluster, const char *settings, const char *
     struct web before = web;
     char *dsn = cluster ? cluster_database(cluster, web.way->traits.name) : NULL;
 
+    web_forget_database();
     web.cluster = cluster ? cluster : before.cluster;
     web.dsn = dsn ? dsn : before.dsn;
     web.front = start_front(settings, program);
@@ -88,6 +89,7 @@ struct web web_aside(struct cluster *cluster, const char *settings, const char *
 
 void web_back(struct web before)
 {
+    web_forget_database();
     front_free(web.front);
     if (web.dsn != before.dsn)
         free(web.dsn);

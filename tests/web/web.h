@@ -45,6 +45,9 @@ void web_close(void);
 struct web web_aside(struct cluster *, const char *settings, const char *program);
 void web_back(struct web before);
 
+/* The database was restarted, or is another one now: publish over a new connection. */
+void web_forget_database(void);
+
 /* "/push" + target, asked now; the short form of http_new(). */
 struct http *web_ask(const struct ask *);
 
