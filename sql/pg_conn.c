@@ -23,7 +23,8 @@ struct pg_conn {
     uint64_t deadline_ms;
     pg_reply_fn *reply; /* NULL: no statement is under way */
     void *reply_arg;
-    PGresult *result; /* so far */
+    PGresult *result;          /* so far */
+    char farewell[PG_WHY_MAX]; /* what the server said unasked; "": nothing */
     unsigned life, calls;
     bool freed;
 };
@@ -215,7 +216,10 @@ static void on_io(void *arg, int events)
         alive = PQconsumeInput(c->pg);
     bool finished = take_results(c);
     alive &= PQstatus(c->pg) != CONNECTION_BAD;
-    pg_error_line(alive ? "" : PQerrorMessage(c->pg), why);
+    if (!alive && c->farewell[0])
+        memcpy(why, c->farewell, sizeof(why));
+    else
+        pg_error_line(alive ? "" : PQerrorMessage(c->pg), why);
     /* The server's last words may still be an answer; but its reason for hanging up is none. */
     if (tell_notifications(c, unasked) && finished && (alive || pg_error_none(c->result)))
         answer(c);
@@ -229,6 +233,15 @@ static void on_io(void *arg, int events)
 
 /* ---- opening and asking -------------------------------------------------------------------------
  */
+
+/* Warnings of statements are of no interest; the reason for hanging up comes this way too. */
+static void on_notice(void *arg, const char *message)
+{
+    struct pg_conn *c = arg;
+
+    if (!c->reply)
+        pg_error_line(message, c->farewell);
+}
 
 static void on_dialled(void *arg, PGconn *pg, const char *why)
 {
@@ -246,6 +259,8 @@ static void on_dialled(void *arg, PGconn *pg, const char *why)
         return;
     }
     pg_watch_set(c->watch, UV_READABLE);
+    PQsetNoticeProcessor(pg, on_notice, c);
+    c->farewell[0] = '\0';
     c->calls++;
     c->ops->up(c->owner);
     c->calls--;

@@ -1,0 +1,261 @@
+/*
+ * pg_listen_test.c - what is committed is heard, in order, once, whatever breaks meanwhile.
+ */
+#include "tests/sql/pg_rig.h"
+
+static char *dsn;
+static struct cluster *own; /* that may be stopped */
+
+static void set_up(void)
+{
+    dsn = rig_database();
+}
+
+static void tear_down(void)
+{
+    free(dsn);
+}
+
+START_TEST(publishes_are_heard_in_order)
+{
+    struct rig *r = rig_listening(dsn, NULL);
+
+    publish_numbers(dsn, "orders/1", 1, 100);
+    run_sql(dsn, "SELECT bellpush.publish('bytes', '\\x00ff0a'::bytea)");
+    rig_until_heard(r, 101);
+    check_numbers(r, "orders/1", 100);
+    ck_assert_str_eq(r->heard[100].topic, "bytes");
+    ck_assert_uint_eq(r->heard[100].len, 3);
+    ck_assert_mem_eq(r->heard[100].data, "\x00\xff\n", 3);
+    ck_assert_int_eq(r->server.head, r->heard[100].seq);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(rollbacks_are_not_heard)
+{
+    struct rig *r = rig_listening(dsn, NULL);
+
+    run_sql(dsn, "BEGIN; SELECT bellpush.publish('t', 'never'); ROLLBACK");
+    run_sql(dsn, "SELECT bellpush.publish('t', '1')");
+    rig_until_heard(r, 1);
+    check_numbers(r, "t", 1);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(burst_rings_once_and_is_read_in_pages)
+{
+    struct rig *r = rig_listening(dsn, NULL);
+    uint64_t bells = r->server.stats.bells, reads = r->server.stats.reads;
+
+    run_sql(dsn, "SELECT bellpush.publish('burst', i::text) FROM generate_series(1, 10000) i");
+    rig_until_heard(r, 10000);
+    check_numbers(r, "burst", 10000);
+    ck_assert_uint_eq(r->server.stats.bells - bells, 1);
+    ck_assert_uint_ge(r->server.stats.reads - reads, 10);
+    ck_assert_uint_le(r->server.stats.reads - reads, 25); /* and a look once a second */
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(large_events_are_read_whole)
+{
+    struct rig *r = rig_listening(dsn, NULL);
+
+    run_sql(dsn, "SELECT bellpush.publish('large', repeat(i::text, 1048576)) "
+                 "FROM generate_series(1, 9) i");
+    rig_until_heard(r, 9);
+    for (int i = 0; i < 9; i++) {
+        ck_assert_uint_eq(r->heard[i].len, 1 << 20);
+        ck_assert_int_eq(r->heard[i].data[(1 << 20) - 1], '1' + i);
+    }
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(what_was_before_is_not_heard_but_located)
+{
+    publish_numbers(dsn, "old", 1, 3);
+    struct rig *r = rig_listening(dsn, NULL);
+
+    ck_assert_int_ge(r->server.head, 3);
+    publish_numbers(dsn, "new", 1, 1);
+    rig_until_heard(r, 1);
+    check_numbers(r, "new", 1);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(terminated_session_loses_nothing)
+{
+    struct rig *r = rig_listening(dsn, NULL);
+
+    for (int i = 0; i < 5; i++) {
+        publish_numbers(dsn, "t", 20 * i + 1, 20 * i + 10);
+        run_sql(dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                     "WHERE datname = current_database() AND pid <> pg_backend_pid()");
+        publish_numbers(dsn, "t", 20 * i + 11, 20 * i + 20);
+        rig_until_heard(r, 20 * (size_t)i + 20);
+        rig_until_state(r, SOURCE_LISTENING);
+    }
+    check_numbers(r, "t", 100);
+    ck_assert_uint_ge(r->server.stats.reconnects, 5);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(new_epoch_is_noticed_while_live)
+{
+    struct rig *r = rig_listening(dsn, NULL);
+    char before[EPOCH_MAX + 1];
+
+    memcpy(before, r->server.epoch, sizeof(before));
+    ck_assert_str_ne(before, "");
+    run_sql(dsn, "SELECT bellpush.new_epoch()");
+    for (int64_t end = now_ms() + 10000; strcmp(before, r->server.epoch) == 0;) {
+        ck_assert_int_lt(now_ms(), end);
+        uv_run(&r->loop, UV_RUN_ONCE);
+    }
+    publish_numbers(dsn, "t", 1, 3);
+    rig_until_heard(r, 3);
+    check_numbers(r, "t", 3);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(missing_schema_is_named_and_awaited)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "bare_%d", (int)getpid());
+    char *bare = cluster_empty_database(cluster_shared(), name);
+    struct rig *r = rig_new(bare, NULL);
+    rig_until_why(r, "sql/bellpush.sql");
+    ck_assert_int_eq(r->server.source_state, SOURCE_AWAY);
+    ck_assert_ptr_nonnull(strstr(r->server.source_why, name));
+    char *schema = cluster_schema();
+    free(cluster_sql(bare, schema));
+    rig_until_state(r, SOURCE_LISTENING); /* by itself, some seconds later */
+    free(schema);
+    rig_free(r);
+    free(bare);
+}
+END_TEST
+
+START_TEST(newer_schema_is_refused_in_words)
+{
+    run_sql(dsn, "INSERT INTO bellpush.schema_version (version) VALUES (999)");
+    struct rig *r = rig_new(dsn, NULL);
+
+    rig_until_why(r, "999");
+    ck_assert_int_eq(r->server.source_state, SOURCE_AWAY);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(unusable_settings_are_refused_at_start)
+{
+    static const char *const bad[] = { "channels=bellpush", NULL };
+    struct rig *r = rig_new(dsn, bad);
+
+    ck_assert_ptr_null(r->server.source);
+    rig_free(r);
+    r = rig_new("host=x password='oops", NULL);
+    ck_assert_ptr_null(r->server.source);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(unreachable_server_is_away_not_fatal)
+{
+    struct rig *r = rig_new("host=/nonexistent", NULL);
+
+    rig_until_why(r, "/nonexistent");
+    ck_assert_int_eq(r->server.source_state, SOURCE_AWAY);
+    rig_free(r);
+    r = rig_new("host=no-such-host.invalid", NULL);
+    rig_until_why(r, "no-such-host.invalid");
+    ck_assert_ptr_null(strchr(r->server.source_why, '\n'));
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(names_are_looked_up_and_ports_kept)
+{
+    /* Two names, one nobody listens at; the last entry is the socket that works. */
+    char *many = text_of("%s host=localhost,%s port=1,5432 user=postgres dbname=postgres", "",
+                         cluster_socket(cluster_shared()));
+    struct rig *r = rig_new(many, NULL);
+
+    rig_until_why(r, "sql/bellpush.sql"); /* it has answered */
+    rig_free(r);
+    free(many);
+}
+END_TEST
+
+START_TEST(stops_at_any_moment)
+{
+    for (int turns = 0; turns < 40; turns++) {
+        struct rig *r = rig_new(dsn, NULL);
+        for (int i = 0; i < turns; i++)
+            uv_run(&r->loop, UV_RUN_NOWAIT);
+        rig_free(r);
+    }
+    struct rig *r = rig_new("host=localhost port=1", NULL); /* while a name is looked up */
+    rig_free(r);
+}
+END_TEST
+
+SUITE(pg_listen)
+{
+    tcase_add_unchecked_fixture(tc, rig_cluster, NULL);
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, publishes_are_heard_in_order);
+    tcase_add_test(tc, rollbacks_are_not_heard);
+    tcase_add_test(tc, burst_rings_once_and_is_read_in_pages);
+    tcase_add_test(tc, large_events_are_read_whole);
+    tcase_add_test(tc, what_was_before_is_not_heard_but_located);
+    tcase_add_test(tc, terminated_session_loses_nothing);
+    tcase_add_test(tc, new_epoch_is_noticed_while_live);
+    tcase_add_test(tc, missing_schema_is_named_and_awaited);
+    tcase_add_test(tc, newer_schema_is_refused_in_words);
+    tcase_add_test(tc, unusable_settings_are_refused_at_start);
+    tcase_add_test(tc, unreachable_server_is_away_not_fatal);
+    tcase_add_test(tc, names_are_looked_up_and_ports_kept);
+    tcase_add_test(tc, stops_at_any_moment);
+}
+
+/* ---- crashes of the server, on a cluster of its own ---------------------------------------------
+ */
+
+START_TEST(server_crash_loses_nothing)
+{
+    static const char *const settings[] = { "fsync=off", NULL };
+
+    own = cluster_start_with(settings);
+    char *mine = cluster_database(own, "crash");
+    struct rig *r = rig_listening(mine, NULL);
+    char epoch[EPOCH_MAX + 1];
+    memcpy(epoch, r->server.epoch, sizeof(epoch));
+    for (int i = 0; i < 3; i++) {
+        publish_numbers(mine, "t", 100 * i + 1, 100 * i + 50);
+        cluster_stop(own, "immediate");
+        rig_until_state(r, SOURCE_AWAY);
+        cluster_again(own);
+        publish_numbers(mine, "t", 100 * i + 51, 100 * i + 100);
+        rig_until_heard(r, 100 * (size_t)i + 100);
+        rig_until_state(r, SOURCE_LISTENING);
+    }
+    check_numbers(r, "t", 300);
+    ck_assert_str_eq(epoch, r->server.epoch);
+    rig_free(r);
+    free(mine);
+    cluster_free(own);
+}
+END_TEST
+
+SUITE(pg_crash)
+{
+    tcase_add_test(tc, server_crash_loses_nothing);
+}
