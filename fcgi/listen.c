@@ -7,6 +7,7 @@
 #include <fastcgi.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -69,7 +70,7 @@ static bool path_is_free(const char *path, struct buf *error)
         return false;
     }
     if (lstat(path, &st) < 0)
-        return true; /* whatever is wrong with it, bind() will say */
+        return can_bind_path(path, error);
     if (!S_ISSOCK(st.st_mode)) {
         buf_printf(error, "listen: %s is there already and not a socket\n", path);
         return false;
@@ -87,6 +88,47 @@ static bool path_is_free(const char *path, struct buf *error)
     return !used;
 }
 
+/*
+ * Can it be bound?  FCGX_OpenSocket() ends the process when it cannot, with few words; so we try
+ * first, with a socket of our own.
+ */
+static bool can_bind_tcp(const char *address, const char *colon, struct buf *error)
+{
+    const struct addrinfo hints = { .ai_family = AF_INET,
+                                    .ai_socktype = SOCK_STREAM,
+                                    .ai_flags = AI_PASSIVE };
+    char *host = slice_dup((struct slice){ address, (size_t)(colon - address) });
+    struct addrinfo *found = NULL;
+    int rc = host ? getaddrinfo(*host && strcmp(host, "*") ? host : NULL, colon + 1, &hints, &found)
+                  : EAI_MEMORY;
+    const char *why = rc ? gai_strerror(rc) : NULL;
+
+    free(host);
+    if (!why) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+        if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 1) < 0)
+            why = strerror(errno);
+        close(fd);
+        freeaddrinfo(found);
+    }
+    if (why)
+        buf_printf(error, "listen: cannot listen on %s: %s\n", address, why);
+    return !why;
+}
+
+static bool can_bind_path(const char *path, struct buf *error)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slice_dup((struct slice){ path, slash ? (size_t)(slash - path) + 1 : 0 });
+    bool can = folder && access(*folder ? folder : ".", W_OK | X_OK) == 0;
+
+    if (!can)
+        buf_printf(error, "listen: cannot listen on %s: its folder: %s\n", path, strerror(errno));
+    free(folder);
+    return can;
+}
+
 /* "HOST:PORT"; libfcgi takes anything else for a path and would make a socket file of that name. */
 static bool address_is_good(const char *address, struct buf *error)
 {
@@ -102,7 +144,7 @@ static bool address_is_good(const char *address, struct buf *error)
         buf_printf(error, "listen: %s: the port is a number from 1 to %d\n", address, PORT_MAX);
         return false;
     }
-    return true;
+    return can_bind_tcp(address, colon, error);
 }
 
 static enum rc open_own(struct listening *out, const char *address, int mode, struct buf *error)

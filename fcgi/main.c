@@ -53,8 +53,8 @@ struct worker {
     bool cgi_over;
     char why_at_start[sizeof(((struct server *)NULL)->source_why)];
     uv_signal_t stop[LENGTH(stop_signals)], hangup;
-    uv_check_t check;    /* looks once per turn whether the next part of life may begin */
-    uv_timer_t deadline; /* and this when it must */
+    uv_prepare_t look; /* once per turn, before the loop waits: may the next part of life begin? */
+    uv_timer_t deadline; /* and when it must */
 };
 
 /* ---- the end ------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ static void on_source_freed(void *arg)
     for (size_t i = 0; i < LENGTH(w->stop); i++)
         uv_close((uv_handle_t *)&w->stop[i], NULL);
     uv_close((uv_handle_t *)&w->hangup, NULL);
-    uv_close((uv_handle_t *)&w->check, NULL);
+    uv_close((uv_handle_t *)&w->look, NULL);
     uv_close((uv_handle_t *)&w->deadline, NULL);
 }
 
@@ -91,7 +91,7 @@ static void stop_now(struct worker *w)
         return;
     w->life = LIFE_GONE;
     uv_timer_stop(&w->deadline);
-    uv_check_stop(&w->check);
+    uv_prepare_stop(&w->look);
     if (w->front)
         fcgi_front_free(w->front, on_front_freed, w);
     else if (w->cgi)
@@ -148,9 +148,9 @@ static void begin(struct worker *w)
     stop_now(w);
 }
 
-static void on_check(uv_check_t *check)
+static void on_look(uv_prepare_t *look)
 {
-    struct worker *w = CONTAINER(check, struct worker, check);
+    struct worker *w = CONTAINER(look, struct worker, look);
     const struct server *s = &w->server;
 
     if (w->life == LIFE_STARTING &&
@@ -254,22 +254,14 @@ static bool one_request(const struct worker *w)
     return strcmp(setting, "auto") == 0 && w->listening.one_request;
 }
 
-static int serve(struct worker *w)
+/* Can the site's owner be told of trouble only through the web server? */
+static bool has_no_terminal(const struct listening *l)
 {
-    struct server *s = &w->server;
+    return l->kind == LISTEN_CGI || (l->kind == LISTEN_HANDED && l->fd == 0);
+}
 
-    if (uv_loop_init(&w->loop) != 0 || server_init(s, &w->loop, &w->conf) != RC_OK) {
-        fputs("bellpush.fcgi: out of memory\n", stderr);
-        return EXIT_FAILURE;
-    }
-    if (log_open(&s->log, w->conf.log_file, level_of(w->conf.log_level)) != RC_OK)
-        fprintf(stderr, "bellpush.fcgi: cannot write log_file %s: %s\n", w->conf.log_file,
-                strerror(errno));
-    s->serve = w->broken ? serve_broken : routes_serve;
-    s->one_slot = w->listening.one_request = one_request(w);
-    set_capacity(w);
-    uv_check_init(&w->loop, &w->check);
-    uv_timer_init(&w->loop, &w->deadline);
+static void listen_to_signals(struct worker *w)
+{
     uv_signal_init(&w->loop, &w->hangup);
     w->hangup.data = w;
     uv_signal_start(&w->hangup, on_hangup, SIGHUP);
@@ -278,22 +270,51 @@ static int serve(struct worker *w)
         w->stop[i].data = w;
         uv_signal_start(&w->stop[i], on_stop_signal, stop_signals[i]);
     }
+}
+
+/* The database's settings may be such that there is no point in starting. */
+static void turn_to_database(struct worker *w)
+{
+    struct server *s = &w->server;
+
     if (!w->broken && !(s->source = source_new(s))) {
-        log_error(&s->log, "the database's settings cannot be used");
+        log_error(&s->log, "the settings of the database cannot be used");
         w->broken = true;
-        s->serve = serve_broken;
     }
+    s->serve = w->broken ? serve_broken : routes_serve;
     memcpy(w->why_at_start, s->source_why, sizeof(w->why_at_start));
-    log_info(&s->log, "bellpush.fcgi " BELLPUSH_VERSION " started by %s; up to %zu open replies",
-             w->listening.how, s->one_slot ? 1 : s->max_open);
-    uv_check_start(&w->check, on_check);
-    uv_timer_start(&w->deadline, on_deadline,
-                   w->broken                         ? 0
-                   : w->listening.kind == LISTEN_CGI ? GRACE_CGI_MS
-                                                     : GRACE_FCGI_MS,
-                   0);
+}
+
+static int serve(struct worker *w)
+{
+    struct server *s = &w->server;
+    bool is_cgi = w->listening.kind == LISTEN_CGI;
+    enum log_level news = is_cgi ? LOG_DEBUG : LOG_INFO; /* a line for each request is none */
+
+    if (uv_loop_init(&w->loop) != 0 || server_init(s, &w->loop, &w->conf) != RC_OK) {
+        fputs("bellpush.fcgi: out of memory\n", stderr);
+        return EXIT_FAILURE;
+    }
+    if (log_open(&s->log, w->conf.log_file, level_of(w->conf.log_level)) != RC_OK)
+        fprintf(stderr, "bellpush.fcgi: cannot write log_file %s: %s\n", w->conf.log_file,
+                strerror(errno));
+    s->one_slot = w->listening.one_request = one_request(w);
+    set_capacity(w);
+    uv_prepare_init(&w->loop, &w->look);
+    uv_timer_init(&w->loop, &w->deadline);
+    listen_to_signals(w);
+    turn_to_database(w);
+    if (w->broken && !has_no_terminal(&w->listening)) {
+        stop_now(w);
+    } else {
+        log_line(&s->log, news,
+                 "bellpush.fcgi " BELLPUSH_VERSION " started by %s; up to %zu open replies",
+                 w->listening.how, s->one_slot ? 1 : s->max_open);
+        uv_prepare_start(&w->look, on_look);
+        uv_timer_start(&w->deadline, on_deadline, is_cgi ? GRACE_CGI_MS : GRACE_FCGI_MS, 0);
+    }
     uv_run(&w->loop, UV_RUN_DEFAULT);
-    log_info(&s->log, "stopped");
+    log_line(&s->log, news, "stopped");
     log_close(&s->log);
     return uv_loop_close(&w->loop) == 0 && !w->broken ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -301,23 +322,21 @@ static int serve(struct worker *w)
 static int check_conf(const struct options *o, struct worker *w, struct buf *errors)
 {
     struct buf out = BUF_EMPTY;
+    int status = EXIT_FAILURE;
     enum rc rc = options_conf(o, &w->conf, errors);
 
     if (errors->len > 0)
         fwrite(errors->at, 1, errors->len, stderr);
-    if (rc != RC_OK)
-        return EXIT_FAILURE;
-    conf_print(&w->conf, &out);
-    if (buf_rc(&out) != RC_OK || fwrite(out.at, 1, out.len, stdout) != out.len)
-        return EXIT_FAILURE;
-    buf_fini(&out);
-    return EXIT_SUCCESS;
-}
-
-/* Can the site's owner be told of trouble only through the web server? */
-static bool has_no_terminal(const struct listening *l)
-{
-    return l->kind == LISTEN_CGI || (l->kind == LISTEN_HANDED && l->fd == 0);
+    if (rc == RC_OK) {
+        conf_print(&w->conf, &out);
+        if (buf_rc(&out) == RC_OK && fwrite(out.at, 1, out.len, stdout) == out.len)
+            status = EXIT_SUCCESS;
+        buf_fini(&out);
+    }
+    if (rc != RC_NOMEM)
+        conf_fini(&w->conf);
+    buf_fini(errors);
+    return status;
 }
 
 static int run(int argc, char **argv, struct worker *w)
@@ -331,12 +350,8 @@ static int run(int argc, char **argv, struct worker *w)
         return EXIT_SUCCESS;
     if (task == OPTIONS_WRONG)
         return EXIT_FAILURE;
-    if (task == OPTIONS_CHECK) {
-        status = check_conf(&o, w, &errors);
-        buf_fini(&errors);
-        conf_fini(&w->conf);
-        return status;
-    }
+    if (task == OPTIONS_CHECK)
+        return check_conf(&o, w, &errors);
     enum rc rc = options_conf(&o, &w->conf, &errors);
     bool conf_is_good = rc == RC_OK;
     if (rc != RC_NOMEM)

@@ -1,0 +1,360 @@
+/*
+ * worker_test.c - the program itself, as its managers start it: by hand, with a socket at
+ * descriptor 0, by systemd, as CGI; with a database that is away, because that must not matter
+ * here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fcgi/fcgi_wire.h"
+#include "tests/fcgi/mini_front.h"
+#include "tests/peers/process.h"
+#include "tests/suite.h"
+
+enum { DEADLINE_MS = 20000 };
+
+#define AWAY "BELLPUSH_DATABASE=host=/nonexistent dbname=none"
+
+static char *dir, *path, *log_path;
+static const char *program;
+
+static void set_up(void)
+{
+    program = getenv("BELLPUSH_TEST_PROGRAM");
+    ck_assert_msg(program && access(program, X_OK) == 0, "set BELLPUSH_TEST_PROGRAM");
+    dir = temp_folder("worker");
+    path = text_of("%s/socket", dir);
+    log_path = text_of("%s/log", dir);
+}
+
+static void tear_down(void)
+{
+    free(dir);
+    free(path);
+    free(log_path);
+}
+
+static void pump_moment(void)
+{
+    poll(NULL, 0, 2);
+}
+
+/* A listening socket, as managers hand one over. */
+static int listen_at(const char *where)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(name.sun_path, sizeof(name.sun_path), "%s", where);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    ck_assert_int_eq(listen(fd, 64), 0);
+    return fd;
+}
+
+static bool is_listening(void *arg)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(name.sun_path, sizeof(name.sun_path), "%s", (const char *)arg);
+    bool is = connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
+    close(fd);
+    return is;
+}
+
+static pid_t start_listening(const char *option, const char *value)
+{
+    pid_t pid = process_start(&(struct process_spec){
+        .argv = (const char *const[]){ program, "--listen", path, option, value, NULL },
+        .env = (const char *const[]){ AWAY, "GATEWAY_INTERFACE", NULL },
+        .log = log_path });
+    ck_assert_msg(wait_until(is_listening, path, DEADLINE_MS), "it does not listen");
+    return pid;
+}
+
+static void expect_exit(pid_t pid, int wanted)
+{
+    int status = 0;
+
+    ck_assert_msg(process_wait(pid, DEADLINE_MS, &status), "it does not end");
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == wanted, "status %x; log: %s", status,
+                  file_read(log_path));
+}
+
+static struct mini ask_with(const char *where, const char *of, const char *query)
+{
+    const char *const pairs[] = { "REQUEST_METHOD", "GET", "SCRIPT_NAME", "/push", "PATH_INFO", of,
+                                  "QUERY_STRING",   query, NULL };
+    struct mini m;
+    struct buf b = BUF_EMPTY;
+
+    mini_open(&m, where, pump_moment);
+    put_request(&b, 1, 0, pairs, SLICE_NONE);
+    mini_send_buf(&m, &b);
+    return m;
+}
+
+static void expect_status(const char *where, const char *of, int status, const char *text)
+{
+    struct mini m = ask_with(where, of, "");
+    struct mini_reply *r = mini_expect_end(&m, 1);
+
+    ck_assert_msg(reply_status(r) == status && reply_has(r, text), "%.*s", (int)r->out.len,
+                  r->out.at);
+    mini_close(&m);
+}
+
+/* ---- as FastCGI
+ * ---------------------------------------------------------------------------------- */
+
+START_TEST(a_signal_ends_open_streams_politely_and_the_socket_goes)
+{
+    static const int signals[] = { SIGTERM, SIGUSR1, SIGINT };
+
+    for (size_t i = 0; i < LENGTH(signals); i++) {
+        pid_t pid = start_listening(NULL, NULL);
+        expect_status(path, "/status", 200, "\"away\"");
+        struct mini m = ask_with(path, "/events", "topic=a");
+        mini_expect_text(&m, 1, "text/event-stream");
+        kill(pid, signals[i]);
+        ck_assert(reply_has(mini_expect_end(&m, 1), "retry:"));
+        mini_close(&m);
+        expect_exit(pid, 0);
+        ck_assert_int_ne(access(path, F_OK), 0);
+    }
+}
+END_TEST
+
+START_TEST(a_stale_socket_is_replaced_a_living_one_is_not)
+{
+    pid_t pid = start_listening(NULL, NULL);
+
+    ck_assert_int_eq(
+        process_run(&(struct process_spec){ .argv = (const char *const[]){ program, "--listen",
+                                                                           path, NULL },
+                                            .env = (const char *const[]){ AWAY, NULL },
+                                            .log = log_path },
+                    DEADLINE_MS),
+        1);
+    ck_assert_ptr_nonnull(strstr(file_read(log_path), "in use by another process"));
+    kill(pid, SIGKILL);
+    ck_assert(process_wait(pid, DEADLINE_MS, NULL));
+    ck_assert_int_eq(access(path, F_OK), 0); /* left behind */
+    pid = start_listening("--mode", "0601");
+    struct stat st;
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_uint_eq(st.st_mode & 0777, 0601);
+    kill(pid, SIGTERM);
+    expect_exit(pid, 0);
+}
+END_TEST
+
+START_TEST(what_is_no_address_is_refused_in_words)
+{
+    const char *const wrong[][2] = {
+        { "127.0.0.1:0", "from 1 to 65535" },
+        { "127.0.0.1:http", "from 1 to 65535" },
+        { "[::1]:9000", "IPv6" },
+        { "/etc/passwd", "not a socket" },
+        { "/nonexistent/folder/socket", "cannot listen on" },
+        { "192.0.2.1:39999", "cannot listen on" },
+        { "no.such.host.invalid:39999", "cannot listen on" },
+    };
+
+    for (size_t i = 0; i < LENGTH(wrong); i++) {
+        unlink(log_path);
+        ck_assert_int_eq(
+            process_run(&(struct process_spec){ .argv = (const char *const[]){ program, "--listen",
+                                                                               wrong[i][0], NULL },
+                                                .env = (const char *const[]){ AWAY, NULL },
+                                                .log = log_path },
+                        DEADLINE_MS),
+            1);
+        char *log = file_read(log_path);
+        ck_assert_msg(strstr(log, wrong[i][1]) != NULL, "%s: %s", wrong[i][0], log);
+        free(log);
+    }
+}
+END_TEST
+
+START_TEST(a_socket_at_descriptor_0_is_served)
+{
+    int fd = listen_at(path);
+    pid_t pid = process_start(
+        &(struct process_spec){ .argv = (const char *const[]){ program, NULL },
+                                .env = (const char *const[]){ AWAY, "GATEWAY_INTERFACE", NULL },
+                                .stdin_fd = fd,
+                                .log = log_path });
+
+    close(fd);
+    expect_status(path, "/status", 200, "\"one_request\":false");
+    expect_status(path, "/nothing", 404, "problem+json");
+    kill(pid, SIGTERM);
+    expect_exit(pid, 0);
+    ck_assert_int_eq(access(path, F_OK), 0); /* not ours to remove */
+}
+END_TEST
+
+START_TEST(mod_fcgid_is_known_by_the_name_of_its_socket)
+{
+    char *theirs = text_of("%s/1234.7", dir);
+    int fd = listen_at(theirs);
+    pid_t pid = process_start(
+        &(struct process_spec){ .argv = (const char *const[]){ program, NULL },
+                                .env = (const char *const[]){ AWAY, "GATEWAY_INTERFACE", NULL },
+                                .stdin_fd = fd,
+                                .log = log_path });
+
+    close(fd);
+    expect_status(theirs, "/status", 200, "\"one_request\":true");
+    kill(pid, SIGTERM);
+    expect_exit(pid, 0);
+    free(theirs);
+}
+END_TEST
+
+START_TEST(systemd_hands_over_descriptor_3)
+{
+    int fd = listen_at(path);
+    pid_t pid = process_start(&(struct process_spec){
+        .argv = (const char *const[]){ "/bin/sh", "-c",
+                                       "exec 3<&0 0</dev/null; "
+                                       "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"",
+                                       program, NULL },
+        .env = (const char *const[]){ AWAY, "GATEWAY_INTERFACE", NULL },
+        .stdin_fd = fd,
+        .log = log_path });
+
+    close(fd);
+    expect_status(path, "/status", 200, "\"away\"");
+    kill(pid, SIGTERM);
+    expect_exit(pid, 0);
+}
+END_TEST
+
+static bool exists(void *arg)
+{
+    return access(arg, F_OK) == 0;
+}
+
+START_TEST(the_log_is_reopened_after_rotation)
+{
+    char *setting = text_of("log_file=%s/own.log", dir), *file = strchr(setting, '=') + 1;
+    char *rotated = text_of("%s.1", file);
+    pid_t pid = start_listening("--set", setting);
+
+    ck_assert(wait_until(exists, file, DEADLINE_MS));
+    ck_assert_int_eq(rename(file, rotated), 0);
+    kill(pid, SIGHUP);
+    ck_assert(wait_until(exists, file, DEADLINE_MS));
+    expect_status(path, "/status", 200, "");
+    kill(pid, SIGTERM);
+    expect_exit(pid, 0);
+    char *text = file_read(file);
+    ck_assert_ptr_nonnull(strstr(text, "stopped"));
+    free(text);
+    free(setting);
+    free(rotated);
+}
+END_TEST
+
+/* ---- broken configurations ----------------------------------------------------------------------
+ */
+
+static char *broken_conf(void)
+{
+    char *file = text_of("%s/broken.conf", dir);
+    file_write(file, SLICE("publish_key = hunter2hunter2\nfrobnicate = on\n"));
+    return file;
+}
+
+START_TEST(started_by_hand_a_broken_configuration_ends_it)
+{
+    char *file = broken_conf();
+
+    ck_assert_int_eq(
+        process_run(
+            &(struct process_spec){
+                .argv = (const char *const[]){ program, "--listen", path, "--config", file, NULL },
+                .env = (const char *const[]){ AWAY, NULL },
+                .log = log_path },
+            DEADLINE_MS),
+        1);
+    ck_assert_ptr_nonnull(
+        strstr(file_read(log_path), "broken.conf:2: unknown setting 'frobnicate'"));
+    ck_assert_int_ne(access(path, F_OK), 0);
+    free(file);
+}
+END_TEST
+
+START_TEST(started_by_a_web_server_it_says_so_on_every_page)
+{
+    char *file = broken_conf();
+    int fd = listen_at(path);
+    pid_t pid = process_start(
+        &(struct process_spec){ .argv = (const char *const[]){ program, "--config", file, NULL },
+                                .env = (const char *const[]){ AWAY, "GATEWAY_INTERFACE", NULL },
+                                .stdin_fd = fd,
+                                .log = log_path });
+
+    close(fd);
+    expect_status(path, "/events", 500, "configuration is broken");
+    struct mini m = ask_with(path, "/status", "");
+    ck_assert(!reply_has(mini_expect_end(&m, 1), "hunter2"));
+    ck_assert(!reply_has(&m.reply[1], "frobnicate"));
+    mini_close(&m);
+    ck_assert_ptr_nonnull(strstr(file_read(log_path), "frobnicate"));
+    ck_assert_ptr_null(strstr(file_read(log_path), "hunter2"));
+    kill(pid, SIGTERM);
+    expect_exit(pid, 1);
+    free(file);
+}
+END_TEST
+
+START_TEST(settings_are_checked_and_shown)
+{
+    char *file = text_of("%s/good.conf", dir);
+
+    file_write(file, SLICE("publish_key = hunter2hunter2\npoll_wait = 7s\n"));
+    ck_assert_int_eq(process_run(
+                         &(struct process_spec){
+                             .argv = (const char *const[]){ program, "--check-config", "--config",
+                                                            file, "--set", "retry=3s", NULL },
+                             .env = (const char *const[]){ AWAY, NULL },
+                             .log = log_path },
+                         DEADLINE_MS),
+                     0);
+    char *shown = file_read(log_path);
+    ck_assert_ptr_nonnull(strstr(shown, "poll_wait = 7s"));
+    ck_assert_ptr_nonnull(strstr(shown, "good.conf:2"));
+    ck_assert_ptr_nonnull(strstr(shown, "retry = 3s"));
+    ck_assert_ptr_nonnull(strstr(shown, "--set"));
+    ck_assert_ptr_null(strstr(shown, "hunter2"));
+    free(shown);
+    free(file);
+}
+END_TEST
+
+SUITE(worker)
+{
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, a_signal_ends_open_streams_politely_and_the_socket_goes);
+    tcase_add_test(tc, a_stale_socket_is_replaced_a_living_one_is_not);
+    tcase_add_test(tc, what_is_no_address_is_refused_in_words);
+    tcase_add_test(tc, a_socket_at_descriptor_0_is_served);
+    tcase_add_test(tc, mod_fcgid_is_known_by_the_name_of_its_socket);
+    tcase_add_test(tc, systemd_hands_over_descriptor_3);
+    tcase_add_test(tc, the_log_is_reopened_after_rotation);
+    tcase_add_test(tc, started_by_hand_a_broken_configuration_ends_it);
+    tcase_add_test(tc, started_by_a_web_server_it_says_so_on_every_page);
+    tcase_add_test(tc, settings_are_checked_and_shown);
+}
