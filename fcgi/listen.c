@@ -58,36 +58,6 @@ static enum rc take_handed(struct listening *out, int fd, const char *how, struc
 /* ---- a socket of our own ----------------------------------------------------------------------
  */
 
-/* May this path become a socket?  A file that is none stays; a socket that answers is in use. */
-static bool path_is_free(const char *path, struct buf *error)
-{
-    struct sockaddr_un name = { .sun_family = AF_UNIX };
-    struct stat st;
-
-    if (strlen(path) >= sizeof(name.sun_path)) {
-        buf_printf(error, "listen: %s: a socket's path has at most %zu bytes\n", path,
-                   sizeof(name.sun_path) - 1);
-        return false;
-    }
-    if (lstat(path, &st) < 0)
-        return can_bind_path(path, error);
-    if (!S_ISSOCK(st.st_mode)) {
-        buf_printf(error, "listen: %s is there already and not a socket\n", path);
-        return false;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return true;
-    memcpy(name.sun_path, path, strlen(path));
-    /* refused: its owner is dead, and FCGX_OpenSocket() replaces the file.  EAGAIN: a full backlog
-     */
-    bool used = connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 || errno == EAGAIN;
-    close(fd);
-    if (used)
-        buf_printf(error, "listen: %s is in use by another process\n", path);
-    return !used;
-}
-
 /*
  * Can it be bound?  FCGX_OpenSocket() ends the process when it cannot, with few words; so we try
  * first, with a socket of our own.
@@ -127,6 +97,36 @@ static bool can_bind_path(const char *path, struct buf *error)
         buf_printf(error, "listen: cannot listen on %s: its folder: %s\n", path, strerror(errno));
     free(folder);
     return can;
+}
+
+/* May this path become a socket?  A file that is none stays; a socket that answers is in use. */
+static bool path_is_free(const char *path, struct buf *error)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    struct stat st;
+
+    if (strlen(path) >= sizeof(name.sun_path)) {
+        buf_printf(error, "listen: %s: a socket's path has at most %zu bytes\n", path,
+                   sizeof(name.sun_path) - 1);
+        return false;
+    }
+    if (lstat(path, &st) < 0)
+        return can_bind_path(path, error);
+    if (!S_ISSOCK(st.st_mode)) {
+        buf_printf(error, "listen: %s is there already and not a socket\n", path);
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return true;
+    memcpy(name.sun_path, path, strlen(path));
+    /* refused: its owner is dead, and FCGX_OpenSocket() replaces the file.  EAGAIN: a full backlog
+     */
+    bool used = connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 || errno == EAGAIN;
+    close(fd);
+    if (used)
+        buf_printf(error, "listen: %s is in use by another process\n", path);
+    return !used;
 }
 
 /* "HOST:PORT"; libfcgi takes anything else for a path and would make a socket file of that name. */

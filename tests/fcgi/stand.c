@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fcgi/answer.h"
+#include "tests/peers/process.h"
 
 enum { PIECE = 16 * 1024 };
 
@@ -126,8 +127,7 @@ void stand_open(const struct fcgi_limits *limits)
 
     ck_assert_int_eq(rc, RC_OK);
     stand.conf.max_body_bytes = 2 * 1024 * 1024;
-    snprintf(stand.dir, sizeof(stand.dir), "/tmp/bellpush-fcgi-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(stand.dir));
+    stand.dir = temp_folder("fcgi");
     snprintf(stand.path, sizeof(stand.path), "%s/socket", stand.dir);
     ck_assert_int_eq(uv_loop_init(&stand.loop), 0);
     rc = server_init(&stand.server, &stand.loop, &stand.conf);
@@ -158,7 +158,7 @@ void stand_close(void)
     ck_assert_int_eq(uv_loop_close(&stand.loop), 0);
     conf_fini(&stand.conf);
     unlink(stand.path);
-    ck_assert_int_eq(rmdir(stand.dir), 0);
+    free(stand.dir); /* its janitor removes it */
     memset(&stand, 0, sizeof(stand));
 }
 

@@ -28,7 +28,7 @@ struct stand {
     struct conf conf;
     struct server server;
     struct fcgi_front *front;
-    char dir[64], path[96];
+    char *dir, path[96];
     struct held held[STAND_HELD_MAX];
     size_t n_held;
     size_t body_len; /* of the last request */
