@@ -75,7 +75,8 @@ static void cursor_put(const struct stream *s, int64_t seq, char out[CURSOR_TEXT
         cursor_text(server_of(s)->epoch, seq, out);
 }
 
-/* The number up to which this client has everything; -1: not known yet. */
+/* The number up to which this client has everything; -1: not known yet.  Within on_event() and
+   on_gap() it is s->told: the follower may have seen further than it has handed out. */
 static int64_t place_of(const struct stream *s)
 {
     int64_t cursor = follow_cursor(&s->follow);
@@ -130,19 +131,27 @@ static int64_t some_retry(const struct server *server)
     return retry + randombytes_uniform((uint32_t)(2 * retry) + 1);
 }
 
-/* The stream is freed, unless it is just starting: touch it no more.  RC_CLOSED for callers. */
-static enum rc finish(struct stream *s, enum end_reason reason, int64_t retry_ms)
+/*
+ * Say where to go on, and end.  The stream is freed, unless it is just starting: touch it no more.
+ * RC_CLOSED for callers.
+ */
+static enum rc finish_at(struct stream *s, int64_t place, enum end_reason reason, int64_t retry_ms)
 {
     struct buf text = BUF_EMPTY;
     char cursor[CURSOR_TEXT_MAX + 1];
     struct request *r = s->request;
 
-    cursor_put(s, place_of(s), cursor);
+    cursor_put(s, place, cursor);
     face_of(s)->end(&text, reason, cursor, retry_ms);
     say(s, &text);
     release(s, r->server);
     reply_end(r);
     return RC_CLOSED;
+}
+
+static enum rc finish(struct stream *s, enum end_reason reason, int64_t retry_ms)
+{
+    return finish_at(s, place_of(s), reason, retry_ms);
 }
 
 static void finish_slow(struct stream *s)
@@ -211,7 +220,7 @@ static enum rc after_writing(struct stream *s)
     const struct conf *conf = server_of(s)->conf;
 
     if (face_of(s)->limited && conf->stream_bytes > 0 && s->bytes >= (uint64_t)conf->stream_bytes)
-        return finish(s, END_BYTES, 0);
+        return finish_at(s, s->told, END_BYTES, 0);
     if (reply_queued(s->request) <= (size_t)conf->queue_bytes)
         return RC_OK;
     s->paused = true;
@@ -226,7 +235,7 @@ static enum rc on_event(struct follow *f, struct event *event)
     struct slice bytes;
 
     if (encode_event(event, face_of(s)->encoding, &bytes) != RC_OK)
-        return finish(s, END_TROUBLE, some_retry(server_of(s)));
+        return finish_at(s, s->told, END_TROUBLE, some_retry(server_of(s)));
     reply_lend(s->request, event, bytes);
     wrote(s, bytes.len);
     s->told = event_seq(event);
@@ -246,7 +255,7 @@ static enum rc on_gap(struct follow *f, enum gap_reason reason, int64_t continue
     face_of(s)->gap(&text, reason, from, next);
     if (buf_rc(&text) != RC_OK) { /* a gap must not go untold */
         buf_fini(&text);
-        return finish(s, END_TROUBLE, some_retry(server_of(s)));
+        return finish_at(s, s->told, END_TROUBLE, some_retry(server_of(s)));
     }
     say(s, &text);
     return after_writing(s);
