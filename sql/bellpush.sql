@@ -120,8 +120,11 @@ BEGIN
 
     -- What publishers write.  Commit mode: UNLOGGED, its rows live from publish() to COMMIT, so a
     -- crash may empty it.  Relay mode (see set_mode): logged, with an index.
+    -- nr has a default in relay mode only.  Its sequence is not the table's own: SET LOGGED would
+    -- lock it too, and a publisher keeps that lock even when a savepoint has taken away the table's.
+    CREATE SEQUENCE bellpush.inbox_nr AS bigint;
     CREATE UNLOGGED TABLE bellpush.inbox (
-      nr           bigint GENERATED ALWAYS AS IDENTITY,
+      nr           bigint,
       topic        text COLLATE "C" NOT NULL,
       type         text,
       content_type text,
@@ -731,13 +734,15 @@ BEGIN
   IF $1 = 'relay' THEN
     DROP TRIGGER number ON bellpush.inbox;
     ALTER TABLE bellpush.inbox SET LOGGED;
-    CREATE UNIQUE INDEX inbox_nr ON bellpush.inbox (nr);
+    ALTER TABLE bellpush.inbox ALTER nr SET DEFAULT nextval('bellpush.inbox_nr');
+    CREATE UNIQUE INDEX inbox_by_nr ON bellpush.inbox (nr);
     CREATE TRIGGER ring AFTER INSERT ON bellpush.inbox
       FOR EACH STATEMENT EXECUTE FUNCTION bellpush._ring();
   ELSE
     WHILE bellpush.relay(100000) > 0 LOOP NULL; END LOOP;
     DROP TRIGGER ring ON bellpush.inbox;
-    DROP INDEX bellpush.inbox_nr;
+    DROP INDEX bellpush.inbox_by_nr;
+    ALTER TABLE bellpush.inbox ALTER nr DROP DEFAULT;
     ALTER TABLE bellpush.inbox SET UNLOGGED;
     CREATE CONSTRAINT TRIGGER number AFTER INSERT ON bellpush.inbox
       DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION bellpush._number();

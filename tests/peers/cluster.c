@@ -203,22 +203,31 @@ char *cluster_schema(void)
     return text;
 }
 
+/* Each %s in text becomes the name; gives. */
+static char *with_name(const char *text, const char *name)
+{
+    struct buf b = BUF_EMPTY;
+    const char *cut;
+    for (; (cut = strstr(text, "%s")); text = cut + 2) {
+        buf_put(&b, (struct slice){ text, (size_t)(cut - text) });
+        buf_puts(&b, name);
+    }
+    buf_puts(&b, text);
+    buf_putc(&b, '\0');
+    return b.at;
+}
+
 char *cluster_empty_database(struct cluster *c, const char *name)
 {
     char *admin = cluster_dsn(c, "postgres");
     const char *steps[] = { "DROP DATABASE IF EXISTS \"%s\" WITH (FORCE)",
                             "DROP ROLE IF EXISTS \"%s\"", "CREATE ROLE \"%s\" LOGIN",
-                            "CREATE DATABASE \"%s\"", "ALTER DATABASE \"%s\" OWNER TO \"%s\"" };
+                            "CREATE DATABASE \"%s\" OWNER \"%s\"" };
 
     for (size_t i = 0; i < LENGTH(steps); i++) {
-        char sql[256], *cut;
-        snprintf(sql, sizeof sql, "%s", steps[i]);
-        while ((cut = strstr(sql, "%s"))) {
-            char *rest = text_of("%.*s%s%s", (int)(cut - sql), sql, name, cut + 2);
-            snprintf(sql, sizeof sql, "%s", rest);
-            free(rest);
-        }
+        char *sql = with_name(steps[i], name);
         free(cluster_sql(admin, sql));
+        free(sql);
     }
     free(admin);
     return dsn_as(c, name, name);

@@ -200,7 +200,8 @@ pid_t rig_process(const char *dsn, const char *const *settings)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(0);
-    struct rig *r = rig_new(dsn, settings);
+    char *named = text_of("%s application_name=%d", dsn, (int)getpid());
+    struct rig *r = rig_new(named, settings);
     rig_run(r, 100 * 1000);
     _exit(0);
 }

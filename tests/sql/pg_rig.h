@@ -57,7 +57,8 @@ void publish_numbers(const char *dsn, const char *topic, int from, int upto);
 /* All that was heard on the topic is data 1, 2, … count, in log order. */
 void check_numbers(const struct rig *, const char *topic, int count);
 
-/* Another process with its own source; lives until killed.  Gives its pid. */
+/* Another process with its own source; lives until killed.  Gives its pid, which is also the
+   application_name of its connections. */
 pid_t rig_process(const char *dsn, const char *const *settings);
 
 /* The cluster that suites share; call from an unchecked fixture. */
