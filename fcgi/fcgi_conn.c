@@ -392,7 +392,7 @@ static enum rc send_all(struct fcgi_conn *c)
 {
     enum rc rc = RC_OK;
     /* what is half sent goes first */
-    if (outbox_empty(&c->out) || (c->in && c->out.frame_left == 0 && c->out.head_len == 0))
+    if (outbox_empty(&c->out) || (c->in && !outbox_amid_frame(&c->out)))
         rc = send_control(c);
     if (rc == RC_OK)
         rc = outbox_send(&c->out, fd_of(c), frame, c);
