@@ -812,9 +812,11 @@ BEGIN
   RETURN (SELECT epoch FROM bellpush.state) || '-' || bellpush._head();
 END $$;
 
+-- New rows.  Where retention has passed `after`, a last row (seq and topic NULL) says so in at_us, as
+-- for replay(): who reads on far behind must not step over a hole unawares.
 CREATE OR REPLACE FUNCTION bellpush.read(after bigint, max_rows int, max_bytes bigint)
 RETURNS SETOF bellpush.log_row
-LANGUAGE plpgsql STABLE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
@@ -825,6 +827,9 @@ BEGIN
           FROM (SELECT * FROM bellpush.log WHERE seq > $1 ORDER BY seq LIMIT greatest($2, 1)) l) r
     WHERE r.bytes <= $3 OR r.nr = 1
     ORDER BY r.seq;
+  RETURN QUERY
+    SELECT NULL::bigint, NULL, NULL, NULL, NULL, NULL::bytea, pruned_to, NULL::bigint, NULL::int
+    FROM bellpush.state WHERE pruned_to > $1;
 END $$;
 
 -- MQTT 5 section 4.7 as an anchored regular expression.

@@ -228,7 +228,11 @@ static void on_read(void *arg, const PGresult *result, const char *why)
     l->curious |= l->answering && page.n == 0;
     l->want_hello |= l->curious && pg_listen_now(l) >= l->hello_ms + HELLO_MIN_MS;
     tell_recorder(l, &page);
-    if (page.n > 0) {
+    if (page.pruned_to > l->after) { /* a hole in what we read, or were about to read */
+        int64_t head = page.upto > page.pruned_to ? page.upto : page.pruned_to;
+        l->after = server_epoch(l->server, l->server->epoch, page.pruned_to, head);
+    }
+    if (page.upto > l->after) {
         l->after = page.upto;
         server_events(l->server, page.events, page.n, page.upto);
     }

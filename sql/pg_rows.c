@@ -62,7 +62,7 @@ enum rc pg_page_read(const PGresult *result, const char *epoch, struct pg_page *
     if (!page->events)
         return RC_NOMEM;
     for (int row = 0; row < rows; row++) {
-        page->upto = pg_field_number(result, row, SEQ, 0);
+        page->upto = pg_field_number(result, row, SEQ, page->upto);
         if (PQgetisnull(result, row, TOPIC)) {
             page->pruned_to = pg_field_number(result, row, AT_US, 0);
             break;

@@ -21,7 +21,7 @@ struct pg_page {
     struct event **events; /* owned, one reference each */
     size_t n;
     size_t bytes;      /* that the rows took on the wire, roughly */
-    int64_t upto;      /* seq of the last row; 0: there is none */
+    int64_t upto;      /* seq of the last row that has one; 0: none has */
     int64_t pruned_to; /* of the closing row without a topic; -1: there is none */
 };
 
