@@ -1,0 +1,166 @@
+/*
+ * pg_pooler_test.c - a real PgBouncer between: what LISTEN is worth there, and what works without.
+ */
+#include <libpq-fe.h>
+
+#include "tests/sql/pg_rig.h"
+
+static char *direct, *pooled, *folder;
+static pid_t bouncer;
+
+static bool answers(void *arg)
+{
+    return PQping(arg) == PQPING_OK;
+}
+
+static void start_bouncer(const char *mode)
+{
+    direct = rig_database();
+    char *name = cluster_sql(direct, "SELECT current_database()");
+    folder = temp_folder("bouncer");
+    char *ini = text_of("%s/pgbouncer.ini", folder), *users = text_of("%s/users", folder);
+    char *log = text_of("%s/log", folder);
+    char *text = text_of("[databases]\n%s = host=%s\n[pgbouncer]\nlisten_addr =\n"
+                         "listen_port = 6432\nunix_socket_dir = %s\nauth_type = trust\n"
+                         "auth_file = %s\npool_mode = %s\ndefault_pool_size = 3\n",
+                         name, cluster_socket(cluster_shared()), folder, users, mode);
+    file_write(ini, slice_of(text));
+    free(text);
+    text = text_of("\"%s\" \"\"\n", name);
+    file_write(users, slice_of(text));
+    file_write(log, SLICE(""));
+    /* It refuses to be root, as PostgreSQL does. */
+    file_own(folder, "postgres");
+    file_own(log, "postgres");
+    const char *argv[] = { "pgbouncer", ini, NULL };
+    struct process_spec spec = { .argv = argv, .log = log, .dir = "/", .user = "postgres" };
+    bouncer = process_start(&spec);
+    pooled = text_of("host=%s port=6432 dbname=%s user=%s", folder, name, name);
+    if (!wait_until(answers, pooled, 20 * 1000)) {
+        char *said = file_read(log);
+        ck_abort_msg("pgbouncer does not answer (is it installed?): %s", said ? said : "");
+    }
+    free(text);
+    free(ini);
+    free(users);
+    free(log);
+    free(name);
+}
+
+static void stop_bouncer(void)
+{
+    process_stop(bouncer, 5000);
+    free(direct);
+    free(pooled);
+    free(folder);
+}
+
+static void on_published(void *arg, const struct publication *p)
+{
+    *(int *)arg = p->rc == RC_OK ? 1 : -1;
+}
+
+static bool is_answered(void *arg)
+{
+    return *(int *)arg != 0;
+}
+
+START_TEST(transaction_pooling_is_noticed_and_polled)
+{
+    static const char *const settings[] = { "channels=orders", "probe=200ms", NULL };
+    struct draft d = { .topic = SLICE("t"), .data = SLICE("102") };
+    int answer = 0;
+
+    start_bouncer("transaction");
+    struct rig *r = rig_new(pooled, settings);
+    rig_until_state(r, SOURCE_POLLING);
+    ck_assert_ptr_nonnull(strstr(r->server.source_why, "listen_database"));
+    publish_numbers(direct, "t", 1, 100);
+    rig_until_heard(r, 100);
+    run_sql(direct, "SELECT bellpush.set_mode('relay')");
+    publish_numbers(direct, "t", 101, 101);
+    rig_until_heard(r, 101); /* somebody relays, though nobody can be elected */
+    run_sql(direct, "SELECT bellpush.set_mode('commit')");
+    ck_assert_ptr_nonnull(
+        source_publish(r->server.source, &d, 1, SLICE_NONE, on_published, &answer));
+    rig_until(r, "a publish", is_answered, &answer);
+    ck_assert_int_eq(answer, 1);
+    rig_until_heard(r, 102);
+    check_numbers(r, "t", 102);
+    rig_run(r, 2500); /* long enough for several probes, and elections if there were any */
+    ck_assert_int_eq(r->server.source_state, SOURCE_POLLING);
+    ck_assert(!r->server.housekeeper);
+    char *locks = cluster_sql(direct, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
+                                      "AND classid = 1650813036 AND objid = 2 AND database = "
+                                      "(SELECT oid FROM pg_database WHERE datname = "
+                                      "current_database())");
+    ck_assert_str_eq(locks, "0");
+    free(locks);
+    rig_free(r);
+    stop_bouncer();
+}
+END_TEST
+
+START_TEST(direct_connection_beside_a_pooler_listens)
+{
+    start_bouncer("transaction");
+    char *listen = text_of("listen_database=%s", direct);
+    const char *settings[] = { "channels=orders", listen, NULL };
+    struct draft d = { .topic = SLICE("t"), .data = SLICE("1") };
+    int answer = 0;
+    struct rig *r = rig_listening(pooled, settings);
+
+    ck_assert_ptr_nonnull(
+        source_publish(r->server.source, &d, 1, SLICE_NONE, on_published, &answer));
+    rig_until_heard(r, 1);
+    check_numbers(r, "t", 1);
+    run_sql(direct, "NOTIFY orders, 'x'");
+    rig_until_heard(r, 2);
+    rig_free(r);
+    free(listen);
+    stop_bouncer();
+}
+END_TEST
+
+START_TEST(session_pooling_proves_itself)
+{
+    static const char *const settings[] = { "channels=orders", "probe=200ms", NULL };
+
+    start_bouncer("session");
+    struct rig *r = rig_listening(pooled, settings);
+    run_sql(direct, "NOTIFY orders, 'x'");
+    rig_until_heard(r, 1);
+    ck_assert(r->server.housekeeper);
+    rig_free(r);
+    stop_bouncer();
+}
+END_TEST
+
+START_TEST(dead_pooler_is_away)
+{
+    start_bouncer("transaction");
+    struct rig *r = rig_new(pooled, NULL);
+    struct draft d = { .topic = SLICE("t"), .data = SLICE("1") };
+    int answer = 0;
+
+    rig_until_state(r, SOURCE_POLLING);
+    process_stop(bouncer, 5000);
+    bouncer = 0;
+    rig_until_state(r, SOURCE_AWAY);
+    ck_assert_ptr_nonnull(
+        source_publish(r->server.source, &d, 1, SLICE_NONE, on_published, &answer));
+    rig_until(r, "a publish", is_answered, &answer);
+    ck_assert_int_eq(answer, -1);
+    rig_free(r);
+    stop_bouncer();
+}
+END_TEST
+
+SUITE(pg_pooler)
+{
+    tcase_add_unchecked_fixture(tc, rig_cluster, NULL);
+    tcase_add_test(tc, transaction_pooling_is_noticed_and_polled);
+    tcase_add_test(tc, direct_connection_beside_a_pooler_listens);
+    tcase_add_test(tc, session_pooling_proves_itself);
+    tcase_add_test(tc, dead_pooler_is_away);
+}
