@@ -20,17 +20,12 @@ enum {
     OUTBOX_FRAME_MAX = 65528, /* payload bytes of one frame, multiple of 8 */
 };
 
-struct outbox_item;
+struct outbox_queue; /* what waits, in one block; opaque */
 
 struct outbox {
-    struct outbox_item *items; /* ring of cap items; NULL while empty */
-    uint32_t first, count, cap;
-    uint32_t off;        /* bytes of the first item that are sent */
-    size_t bytes;        /* payload bytes that wait */
-    uint32_t frame_left; /* payload bytes of the announced frame that wait */
-    bool finishing, finished; /* a trailer is wanted; it has been announced */
-    uint8_t head_len, head_off;
-    uint8_t head[OUTBOX_HEAD_MAX];
+    struct outbox_queue *queue; /* NULL: no payload and no half-sent head waits */
+    size_t bytes;               /* payload bytes that wait */
+    bool finishing, finished;   /* a trailer is wanted; it has been announced */
 };
 
 /*
@@ -56,12 +51,16 @@ static inline void outbox_finish(struct outbox *o)
 /* Does nothing at all wait, not even a head? */
 static inline bool outbox_empty(const struct outbox *o)
 {
-    return o->count == 0 && o->head_len == o->head_off && (!o->finishing || o->finished);
+    return !o->queue && (!o->finishing || o->finished);
 }
+
+/* Has a frame been sent in part, so that other bytes must not come between? */
+bool outbox_amid_frame(const struct outbox *);
 
 /*
  * Send what waits to a non-blocking descriptor (socket, pipe or file; SIGPIPE is ignored).
  * RC_OK: all is sent.  RC_AGAIN: the peer takes no more now.  RC_CLOSED: the peer is gone.
+ * RC_NOMEM.
  */
 enum rc outbox_send(struct outbox *, int fd, outbox_frame_fn *, void *arg) MUST_USE;
 

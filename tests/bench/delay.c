@@ -141,7 +141,7 @@ static bool fetched(struct trial *t, int64_t number)
 
     if (!commit(t->writer, statement, number, true, &began) || !hear(t->listener))
         return false;
-    rows = PQexecPrepared(t->listener, "fetch", 0, NULL, NULL, NULL, 1);
+    rows = PQexecPrepared(t->listener, "newest", 0, NULL, NULL, NULL, 1);
     good = PQntuples(rows) == 1;
     PQclear(rows);
     histogram_add(&t->fetched, (uint64_t)(now_ns() - began));
@@ -178,7 +178,7 @@ static bool set_up(struct trial *t)
     return sql(t->writer, "CREATE TABLE plain (id bigserial PRIMARY KEY, data text NOT NULL)",
                NULL) &&
            sql(t->listener, "LISTEN plain", NULL) &&
-           sql(t->listener, "PREPARE fetch AS SELECT id, data FROM plain ORDER BY id DESC LIMIT 1",
+           sql(t->listener, "PREPARE newest AS SELECT id, data FROM plain ORDER BY id DESC LIMIT 1",
                NULL);
 }
 

@@ -1,22 +1,25 @@
 /*
  * outbox_test.c - what one connection still has to send.
  *
- * The kernel here is __wrap_writev(): it takes as many bytes as its script allows, so that a send
- * can be cut at every position.
+ * The kernel here is __wrap_writev() and __wrap_send(): it takes as many bytes as its script
+ * allows, so that a send can be cut at every position.
  */
 #include "core/outbox.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "tests/suite.h"
 
 static struct {
     struct buf taken;
     size_t room;  /* bytes that it still takes */
-    size_t calls; /* writev() calls that took something */
+    size_t calls; /* calls that took something */
     int error;    /* instead */
 } kernel;
 
@@ -40,6 +43,15 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int n)
         kernel.room -= len;
     }
     return (ssize_t)(kernel.taken.len - before);
+}
+
+ssize_t __wrap_send(int fd, const void *bytes, size_t len, int flags);
+ssize_t __real_send(int fd, const void *bytes, size_t len, int flags);
+
+ssize_t __wrap_send(int fd, const void *bytes, size_t len, int flags)
+{
+    struct iovec all = { (void *)(uintptr_t)bytes, len };
+    return fd == -1 ? __wrap_writev(fd, &all, 1) : __real_send(fd, bytes, len, flags);
 }
 
 static void kernel_reset(size_t room)
@@ -108,7 +120,7 @@ START_TEST(all_that_waits_leaves_in_one_write_and_one_frame)
     ck_assert_uint_eq(kernel.calls, 1);
     ck_assert_int_eq(memcmp(kernel.taken.at, "<100>own,sharedshared", 21), 0);
     ck_assert(outbox_empty(&o));
-    ck_assert_ptr_null(o.items); /* nothing is kept while nothing waits */
+    ck_assert_ptr_null(o.queue); /* nothing is kept while nothing waits */
     event_unref(e);
     outbox_fini(&o);
 }
@@ -236,8 +248,32 @@ START_TEST(a_peer_that_is_gone_is_told_apart_from_one_that_is_full)
 }
 END_TEST
 
+START_TEST(a_pipe_is_served_like_a_socket)
+{
+    struct outbox o;
+    char got[16] = "";
+    int fds[2];
+
+    ck_assert_int_eq(pipe(fds), 0);
+    outbox_init(&o);
+    ck_assert_int_eq(outbox_put(&o, SLICE("over ")), RC_OK);
+    ck_assert_int_eq(outbox_put(&o, SLICE("a pipe")), RC_OK);
+    ck_assert_int_eq(outbox_send(&o, fds[1], NULL, NULL), RC_OK);
+    ck_assert(outbox_empty(&o));
+    ck_assert_int_eq(read(fds[0], got, sizeof(got) - 1), 11);
+    ck_assert_str_eq(got, "over a pipe");
+    close(fds[0]);
+    ck_assert_int_eq(outbox_put(&o, SLICE("nobody")), RC_OK);
+    signal(SIGPIPE, SIG_IGN);
+    ck_assert_int_eq(outbox_send(&o, fds[1], NULL, NULL), RC_CLOSED);
+    close(fds[1]);
+    outbox_fini(&o);
+}
+END_TEST
+
 SUITE(outbox)
 {
+    tcase_add_test(tc, a_pipe_is_served_like_a_socket);
     tcase_add_test(tc, all_that_waits_leaves_in_one_write_and_one_frame);
     tcase_add_test(tc, a_send_cut_anywhere_goes_on_where_it_was_cut);
     tcase_add_test(tc, more_than_a_frame_and_more_pieces_than_a_write_arrive_whole);
