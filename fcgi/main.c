@@ -260,6 +260,18 @@ static bool has_no_terminal(const struct listening *l)
     return l->kind == LISTEN_CGI || (l->kind == LISTEN_HANDED && l->fd == 0);
 }
 
+/* Signals that come before there is a loop to hear them wait. */
+static void hold_signals(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    for (size_t i = 0; i < LENGTH(stop_signals); i++)
+        sigaddset(&set, stop_signals[i]);
+    sigprocmask(how, &set, NULL);
+}
+
 static void listen_to_signals(struct worker *w)
 {
     uv_signal_init(&w->loop, &w->hangup);
@@ -270,6 +282,7 @@ static void listen_to_signals(struct worker *w)
         w->stop[i].data = w;
         uv_signal_start(&w->stop[i], on_stop_signal, stop_signals[i]);
     }
+    hold_signals(SIG_UNBLOCK);
 }
 
 /* The database's settings may be such that there is no point in starting. */
@@ -295,6 +308,7 @@ static int serve(struct worker *w)
         fputs("bellpush.fcgi: out of memory\n", stderr);
         return EXIT_FAILURE;
     }
+    listen_to_signals(w);
     if (log_open(&s->log, w->conf.log_file, level_of(w->conf.log_level)) != RC_OK)
         fprintf(stderr, "bellpush.fcgi: cannot write log_file %s: %s\n", w->conf.log_file,
                 strerror(errno));
@@ -302,7 +316,6 @@ static int serve(struct worker *w)
     set_capacity(w);
     uv_prepare_init(&w->loop, &w->look);
     uv_timer_init(&w->loop, &w->deadline);
-    listen_to_signals(w);
     turn_to_database(w);
     if (w->broken && !has_no_terminal(&w->listening)) {
         stop_now(w);
@@ -376,5 +389,6 @@ int main(int argc, char **argv)
     static struct worker worker;
 
     fill_standard_descriptors();
+    hold_signals(SIG_BLOCK);
     return run(argc, argv, &worker);
 }

@@ -90,6 +90,15 @@ static void expect_exit(pid_t pid, int wanted)
                   file_read(log_path));
 }
 
+static void expect_log(const char *text, bool is_there)
+{
+    char *log = file_read(log_path);
+
+    ck_assert_ptr_nonnull(log);
+    ck_assert_msg((strstr(log, text) != NULL) == is_there, "'%s' in the log: %s", text, log);
+    free(log);
+}
+
 static struct mini ask_with(const char *where, const char *of, const char *query)
 {
     const char *const pairs[] = { "REQUEST_METHOD", "GET", "SCRIPT_NAME", "/push", "PATH_INFO", of,
@@ -145,7 +154,7 @@ START_TEST(a_stale_socket_is_replaced_a_living_one_is_not)
                                             .log = log_path },
                     DEADLINE_MS),
         1);
-    ck_assert_ptr_nonnull(strstr(file_read(log_path), "in use by another process"));
+    expect_log("in use by another process", true);
     kill(pid, SIGKILL);
     ck_assert(process_wait(pid, DEADLINE_MS, NULL));
     ck_assert_int_eq(access(path, F_OK), 0); /* left behind */
@@ -289,8 +298,7 @@ START_TEST(started_by_hand_a_broken_configuration_ends_it)
                 .log = log_path },
             DEADLINE_MS),
         1);
-    ck_assert_ptr_nonnull(
-        strstr(file_read(log_path), "broken.conf:2: unknown setting 'frobnicate'"));
+    expect_log("broken.conf:2: unknown setting 'frobnicate'", true);
     ck_assert_int_ne(access(path, F_OK), 0);
     free(file);
 }
@@ -312,8 +320,8 @@ START_TEST(started_by_a_web_server_it_says_so_on_every_page)
     ck_assert(!reply_has(mini_expect_end(&m, 1), "hunter2"));
     ck_assert(!reply_has(&m.reply[1], "frobnicate"));
     mini_close(&m);
-    ck_assert_ptr_nonnull(strstr(file_read(log_path), "frobnicate"));
-    ck_assert_ptr_null(strstr(file_read(log_path), "hunter2"));
+    expect_log("frobnicate", true);
+    expect_log("hunter2", false);
     kill(pid, SIGTERM);
     expect_exit(pid, 1);
     free(file);
