@@ -54,6 +54,8 @@ static void add_request(struct buf *out, const struct http_ask *ask)
     buf_put(out, ask->body);
 }
 
+static void send_some(struct http *h);
+
 static void end(struct http *h, bool complete)
 {
     h->state = DONE;
@@ -78,7 +80,7 @@ struct http *http_new(const struct http_ask *ask)
         (connect(h->fd, (struct sockaddr *)(void *)&to, sizeof to) < 0 && errno != EINPROGRESS))
         end(h, false);
     else
-        http_step(h);
+        send_some(h); /* nothing is taken here: who looks for news looks after http_step() */
     return h;
 }
 
