@@ -149,7 +149,8 @@ START_TEST(every_mistake_is_told_with_its_line)
                   "queue_age = 5ms\n"
                   "closed = a,,b\n"
                   "log_file = \"half\n"
-                  "quite_something_else = 1\n",
+                  "quite_something_else = 1\n"
+                  "max_topics = 5\n",
                   "bellpush.conf:1: unknown setting 'databse'; did you mean 'database'?\n"
                   "bellpush.conf:3: max_open: expected a whole number\n"
                   "bellpush.conf:4: 'max_open' was given in line 3 already\n"
@@ -162,7 +163,8 @@ START_TEST(every_mistake_is_told_with_its_line)
                   "bellpush.conf:11: closed: an item of the list is empty\n"
                   "bellpush.conf:12: the value begins with a quote but does not end with one\n"
                   "bellpush.conf:13: unknown setting 'quite_something_else'\n");
-    ck_assert_int_eq(conf.max_open, 0); /* as before */
+    ck_assert_int_eq(conf.max_open, 0);   /* as before */
+    ck_assert_int_eq(conf.max_topics, 5); /* one mistake does not spoil the rest */
     ck_assert_uint_eq(conf.closed.n, 0);
 }
 END_TEST

@@ -116,6 +116,20 @@ START_TEST(a_cancelled_alarm_does_not_ring_and_leaves_no_timer)
 }
 END_TEST
 
+START_TEST(nobody_is_woken_for_a_cancelled_alarm)
+{
+    struct bell first = { 0 }, cancelled = { 0 }, last = { 0 };
+    set(&first, 100);
+    set(&cancelled, 500);
+    set(&last, 10000);
+    alarm_cancel(&cancelled.alarm);
+    clock_advance(9000);
+    ck_assert_uint_eq(first.times, 1);
+    ck_assert_uint_eq(clock_calls(), 1);
+    alarm_cancel(&last.alarm);
+}
+END_TEST
+
 START_TEST(a_set_alarm_moves)
 {
     struct bell bell = { 0 };
@@ -339,6 +353,7 @@ SUITE(wheel)
     tcase_add_test(tc, alarms_ring_once_never_early_and_at_most_a_tick_late);
     tcase_add_test(tc, the_timer_is_armed_for_the_next_alarm_only);
     tcase_add_test(tc, a_cancelled_alarm_does_not_ring_and_leaves_no_timer);
+    tcase_add_test(tc, nobody_is_woken_for_a_cancelled_alarm);
     tcase_add_test(tc, a_set_alarm_moves);
     tcase_add_test(tc, it_may_be_set_again_from_within);
     tcase_add_test(tc, it_may_cancel_others_of_the_same_moment);
