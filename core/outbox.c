@@ -109,7 +109,7 @@ enum rc outbox_put(struct outbox *o, struct slice bytes)
 {
     if (bytes.len == 0)
         return RC_OK;
-    if (bytes.len > UINT32_MAX)
+    if (bytes.len > UINT32_MAX - o->bytes)
         return RC_LIMIT;
     char *copy = malloc(bytes.len);
     if (!copy)
@@ -121,7 +121,7 @@ enum rc outbox_put(struct outbox *o, struct slice bytes)
     }
     memcpy(copy, bytes.at, bytes.len);
     *item = (struct outbox_item){ NULL, copy, (uint32_t)bytes.len };
-    o->bytes += bytes.len;
+    o->bytes += (uint32_t)bytes.len;
     return RC_OK;
 }
 
@@ -129,13 +129,13 @@ enum rc outbox_lend(struct outbox *o, struct event *event, struct slice bytes)
 {
     if (bytes.len == 0)
         return RC_OK;
-    if (bytes.len > UINT32_MAX)
+    if (bytes.len > UINT32_MAX - o->bytes)
         return RC_LIMIT;
     struct outbox_item *item = item_new(o);
     if (!item)
         return RC_NOMEM;
     *item = (struct outbox_item){ event_ref(event), bytes.at, (uint32_t)bytes.len };
-    o->bytes += bytes.len;
+    o->bytes += (uint32_t)bytes.len;
     return RC_OK;
 }
 
@@ -202,7 +202,7 @@ static void payload_sent(struct outbox *o, size_t n, bool framed)
     struct outbox_item *item = item_at(q, 0);
 
     q->off += (uint32_t)n;
-    o->bytes -= n;
+    o->bytes -= (uint32_t)n;
     if (framed)
         q->frame_left -= (uint32_t)n;
     if (q->off < item->len)

@@ -24,7 +24,7 @@ struct outbox_queue; /* what waits, in one block; opaque */
 
 struct outbox {
     struct outbox_queue *queue; /* NULL: no payload and no half-sent head waits */
-    size_t bytes;               /* payload bytes that wait */
+    uint32_t bytes;             /* payload bytes that wait */
     bool finishing, finished;   /* a trailer is wanted; it has been announced */
 };
 

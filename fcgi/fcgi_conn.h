@@ -28,7 +28,7 @@ enum fcgi_conn_state {
     FCGI_CONN_CLOSED,    /* waits for the loop to let go of the handle */
 };
 
-enum { FCGI_CONN_BYTES = 312 };
+enum { FCGI_CONN_BYTES = 296 };
 
 struct fcgi_conn {
     uv_poll_t poll; /* data: the front */
