@@ -119,7 +119,7 @@ static bool starts_with(struct slice text, struct slice start)
 
 static struct slice after(struct slice text, size_t n)
 {
-    return (struct slice){ text.at + n, text.len - n };
+    return n == 0 ? text : (struct slice){ text.at + n, text.len - n };
 }
 
 /* Index behind a segment that ends in ".fcgi" or ".cgi"; 0: there is none. */
