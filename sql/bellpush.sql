@@ -888,8 +888,10 @@ BEGIN
     OPEN rows FOR
       SELECT l.* FROM unnest(exact) t(name), LATERAL (
         SELECT * FROM bellpush.log
-        WHERE topic = t.name AND seq > after AND (expires_us = 0 OR expires_us > now_us)
-        ORDER BY topic, seq LIMIT max_rows) l -- this order: only that index will do
+        WHERE (topic, seq) > (t.name, after) AND topic <= t.name AND seq > after
+          AND (expires_us = 0 OR expires_us > now_us)
+        ORDER BY topic, seq LIMIT max_rows) l -- not topic = t.name: then the planner would see that
+                                              -- the numbers' index has this order too
       ORDER BY l.seq LIMIT max_rows;
   ELSE
     upto := coalesce((SELECT seq FROM bellpush.log WHERE seq > after
