@@ -76,7 +76,7 @@ static const struct setting table[] = {
       "longest hold of a long-poll" },
     { "poll_limit",       COUNT,  AT(poll_limit),       "100",    1, 100000, NULL,
       "most events of one poll" },
-    { "stream_bytes",     SIZE,   AT(stream_bytes),     "64m",    0, 1024 * G, NULL,
+    { "stream_bytes",     SIZE,   AT(stream_bytes),     "64m",    0,    2 * G, NULL,
       "/stream ends cleanly after so many bytes; 0: never" },
     { "queue_bytes",      SIZE,   AT(queue_bytes),      "256k",   1, G, NULL,
       "a slow reader is paused above so many waiting bytes" },

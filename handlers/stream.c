@@ -39,7 +39,7 @@ struct stream {
     struct follow follow;
     struct alarm alarm; /* the next heartbeat, look at a stalled reader, or end of the hold */
     int64_t told;       /* the place that the client knows; -1: none */
-    uint64_t bytes;     /* payload so far */
+    uint32_t bytes;     /* payload so far, low bits: stream_bytes is at most 2 GiB */
     uint32_t taken;     /* stalled: low bits of what the client had taken when last looked at */
     uint32_t wrote_ms;  /* loop time of the last write, low bits */
     uint32_t ends_ms;   /* loop time at which the hold is over, low bits */
@@ -54,7 +54,7 @@ struct stream {
     bool over : 1;
 };
 
-_Static_assert(sizeof(struct stream) <= 192, "a thousand streams are a thousand of these");
+_Static_assert(sizeof(struct stream) <= 168, "a thousand streams are a thousand of these");
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
@@ -85,7 +85,7 @@ static int64_t place_of(const struct stream *s)
 
 static void wrote(struct stream *s, size_t bytes)
 {
-    s->bytes += bytes;
+    s->bytes += (uint32_t)bytes;
     s->wrote_ms = (uint32_t)uv_now(server_of(s)->loop);
 }
 
@@ -190,7 +190,7 @@ static void set_alarm(struct stream *s)
 static void watch(struct stream *s)
 {
     s->stalled = true;
-    s->taken = (uint32_t)(s->bytes - reply_queued(s->request));
+    s->taken = s->bytes - (uint32_t)reply_queued(s->request);
     set_alarm(s);
 }
 
@@ -202,7 +202,7 @@ static void on_alarm(struct alarm *alarm)
     if (s->limited_hold && ms_until(s, s->ends_ms) == 0) {
         (void)finish(s, END_HOLD, s->retry_ms);
     } else if (queued > 0) {
-        bool took = s->taken != (uint32_t)(s->bytes - queued);
+        bool took = s->taken != s->bytes - (uint32_t)queued;
         if (s->stalled && !took)
             finish_slow(s);
         else
@@ -219,7 +219,7 @@ static enum rc after_writing(struct stream *s)
 {
     const struct conf *conf = server_of(s)->conf;
 
-    if (face_of(s)->limited && conf->stream_bytes > 0 && s->bytes >= (uint64_t)conf->stream_bytes)
+    if (face_of(s)->limited && conf->stream_bytes > 0 && s->bytes >= conf->stream_bytes)
         return finish_at(s, s->told, END_BYTES, 0);
     if (reply_queued(s->request) <= (size_t)conf->queue_bytes)
         return RC_OK;
