@@ -2,9 +2,13 @@
  * fcgi_front_test.c - the accepting side at its limits: too many connections, no descriptors left,
  * peers that never finish, and those that never read.
  */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "fcgi/fcgi_wire.h"
@@ -168,6 +172,50 @@ START_TEST(an_ended_reply_that_nobody_takes_is_given_up)
 }
 END_TEST
 
+static void on_freed(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+/* Is a client from 127.0.0.1 served by a front that allows these? */
+static bool is_served_over_tcp(const char *allowed)
+{
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(name);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool freed = false;
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, len), 0); /* port 0: any */
+    ck_assert_int_eq(listen(fd, 5), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+    struct fcgi_front *front = fcgi_front_new(&stand.server, fd, &tight, allowed);
+    ck_assert_ptr_nonnull(front);
+    struct mini m = { .pump = stand_pump };
+    struct buf b = BUF_EMPTY;
+    m.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(m.fd, (struct sockaddr *)&name, len), 0);
+    fcntl(m.fd, F_SETFL, O_NONBLOCK);
+    put_get(&b, 1, 0, "/echo");
+    mini_send_buf(&m, &b);
+    mini_expect_closed(&m);
+    bool served = reply_status(&m.reply[1]) == 200;
+    mini_close(&m);
+    fcgi_front_free(front, on_freed, &freed);
+    WAIT_FOR(freed, stand_pump);
+    return served;
+}
+
+START_TEST(over_tcp_only_the_web_servers_named_may_connect)
+{
+    stand_open(NULL);
+    ck_assert(is_served_over_tcp(NULL));
+    ck_assert(is_served_over_tcp(""));
+    ck_assert(is_served_over_tcp("192.0.2.1,127.0.0.1"));
+    ck_assert(!is_served_over_tcp("192.0.2.1,127.0.0.10,127.0.0"));
+    stand_close();
+}
+END_TEST
+
 START_TEST(limits_follow_the_descriptors)
 {
     struct conf conf;
@@ -191,5 +239,6 @@ SUITE(fcgi_front)
     tcase_add_test(tc, without_descriptors_it_neither_spins_nor_dies);
     tcase_add_test(tc, whoever_does_not_finish_is_closed);
     tcase_add_test(tc, an_ended_reply_that_nobody_takes_is_given_up);
+    tcase_add_test(tc, over_tcp_only_the_web_servers_named_may_connect);
     tcase_add_test(tc, limits_follow_the_descriptors);
 }
