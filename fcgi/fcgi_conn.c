@@ -464,11 +464,6 @@ enum rc fcgi_conn_open(struct fcgi_front *front, int fd, bool surplus)
     c->fresh = 1;
     c->surplus = surplus;
     outbox_init(&c->out);
-    c->next = front->conns;
-    c->link = &front->conns;
-    if (c->next)
-        c->next->link = &c->next;
-    front->conns = c;
     front->count++;
     front->handles++;
     if (!intake(c)) {
@@ -509,9 +504,6 @@ void fcgi_conn_close(struct fcgi_conn *c, const char *why)
     turn_cancel(front->server, &c->turn);
     intake_free(c);
     outbox_fini(&c->out);
-    *c->link = c->next;
-    if (c->next)
-        c->next->link = c->link;
     front->count--;
     int fd = fd_of(c);
     uv_close((uv_handle_t *)&c->poll, on_closed);

@@ -31,20 +31,19 @@ enum fcgi_conn_state {
 enum { FCGI_CONN_BYTES = 296 };
 
 struct fcgi_conn {
-    uv_poll_t poll; /* data: the front */
+    uv_poll_t poll; /* data: the front; the loop's list of handles is the list of connections */
     struct request request;
     struct outbox out;
     struct turn turn;
-    struct fcgi_conn *next, **link; /* the front's list */
-    struct fcgi_intake *in;         /* NULL: nothing is unfinished */
-    uint16_t id;                    /* of the request */
-    uint8_t state;                  /* enum fcgi_conn_state */
-    uint8_t watched;                /* UV_READABLE…: what the loop has been asked for */
-    uint8_t keep : 1;               /* FCGI_KEEP_CONN */
-    uint8_t fresh : 1;              /* no request was complete yet */
-    uint8_t stuck : 1;              /* the peer takes no more: wait for UV_WRITABLE */
-    uint8_t surplus : 1;            /* above the limit: to be refused */
-    uint8_t overtaken : 1;          /* the next request is waiting in the intake: read no further */
+    struct fcgi_intake *in; /* NULL: nothing is unfinished */
+    uint16_t id;            /* of the request */
+    uint8_t state;          /* enum fcgi_conn_state */
+    uint8_t watched;        /* UV_READABLE…: what the loop has been asked for */
+    uint8_t keep : 1;       /* FCGI_KEEP_CONN */
+    uint8_t fresh : 1;      /* no request was complete yet */
+    uint8_t stuck : 1;      /* the peer takes no more: wait for UV_WRITABLE */
+    uint8_t surplus : 1;    /* above the limit: to be refused */
+    uint8_t overtaken : 1;  /* the next request is waiting in the intake: read no further */
 };
 
 _Static_assert(sizeof(struct fcgi_conn) <= FCGI_CONN_BYTES, "an open stream has become dear");

@@ -220,6 +220,35 @@ static void on_poll_closed(uv_handle_t *handle)
     free_if_over(front);
 }
 
+struct each {
+    const struct fcgi_front *front;
+    void (*fn)(struct fcgi_conn *);
+};
+
+static void on_handle(uv_handle_t *handle, void *arg)
+{
+    const struct each *e = arg;
+
+    if (handle->type == UV_POLL && handle->data == e->front && !uv_is_closing(handle))
+        e->fn(CONTAINER(handle, struct fcgi_conn, poll));
+}
+
+void fcgi_front_each(struct fcgi_front *front, void (*fn)(struct fcgi_conn *))
+{
+    uv_walk(front->server->loop, on_handle, &(struct each){ front, fn });
+}
+
+static void close_idle(struct fcgi_conn *c)
+{
+    if (c->state == FCGI_CONN_IDLE && !c->in)
+        fcgi_conn_close(c, "stopping");
+}
+
+static void close_any(struct fcgi_conn *c)
+{
+    fcgi_conn_close(c, "stopped");
+}
+
 void fcgi_front_stop(struct fcgi_front *front)
 {
     if (front->fd < 0)
@@ -231,11 +260,7 @@ void fcgi_front_stop(struct fcgi_front *front)
     uv_close((uv_handle_t *)&front->poll, on_poll_closed);
     close(front->fd);
     front->fd = -1;
-    for (struct fcgi_conn *c = front->conns, *next; c; c = next) {
-        next = c->next;
-        if (c->state == FCGI_CONN_IDLE && !c->in)
-            fcgi_conn_close(c, "stopping");
-    }
+    fcgi_front_each(front, close_idle);
 }
 
 static void done_nothing(void *arg)
@@ -253,7 +278,6 @@ void fcgi_front_free(struct fcgi_front *front, void (*done)(void *arg), void *ar
     }
     front->done = done ? done : done_nothing;
     front->arg = arg;
-    while (front->conns)
-        fcgi_conn_close(front->conns, "stopped");
+    fcgi_front_each(front, close_any);
     free_if_over(front);
 }

@@ -49,6 +49,9 @@ struct fcgi_front *fcgi_front_new(struct server *, int listen_fd, const struct f
 /* Accept no more: closes the listening socket, and connections that carry no request. */
 void fcgi_front_stop(struct fcgi_front *);
 
+/* Call back for every open connection; the callback may close it. */
+void fcgi_front_each(struct fcgi_front *, void (*fn)(struct fcgi_conn *));
+
 /* Close everything and free; done() when no handle is left. */
 void fcgi_front_free(struct fcgi_front *, void (*done)(void *arg), void *arg);
 
