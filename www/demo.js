@@ -156,7 +156,7 @@
     }
 
     function ms(value) {
-        return value < 10 ? value.toFixed(1) + ' ms' : value < 1e4 ? Math.round(value) + ' ms' : Math.round(value / 1e3) + ' s';
+        return value < 1 ? '< 1 ms' : value < 1e4 ? Math.round(value) + ' ms' : Math.round(value / 1e3) + ' s';
     }
 
     function tr(row) {

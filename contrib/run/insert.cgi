@@ -14,9 +14,11 @@ answer() { # STATUS JSON
 }
 
 [ "${REQUEST_METHOD:-}" = POST ] || answer '405 Method Not Allowed' '{"error":"POST the item as text/plain"}'
-# A page of another site may send such a POST, too; it cannot hide that it did.
+# A page of another site may send such a POST, too; it cannot hide that it did.  (nginx tells the host
+# without its port.)
+host=${HTTP_HOST:-}
 case ${HTTP_ORIGIN:-} in
-'' | "http://${HTTP_HOST:-}" | "https://${HTTP_HOST:-}") ;;
+'' | "http://$host" | "https://$host" | "http://$host:${SERVER_PORT:-}" | "https://$host:${SERVER_PORT:-}") ;;
 *) answer '403 Forbidden' '{"error":"not from another site"}' ;;
 esac
 case ${CONTENT_LENGTH:-} in

@@ -175,6 +175,18 @@ const char *page_site_dsn(const struct page_site *s)
     return s->dsn;
 }
 
+static bool has_reader(void *arg)
+{
+    const struct page_site *s = arg;
+    return front_open_requests(s->front) > 0;
+}
+
+void page_site_await_reader(const struct page_site *s)
+{
+    if (!wait_until(has_reader, (void *)(uintptr_t)s, ANSWER_MS))
+        give_up("nobody listens behind", page_site_name(s));
+}
+
 void page_site_kill_workers(const struct page_site *s)
 {
     pid_t pids[WORKERS_MAX];

@@ -26,6 +26,9 @@ const char *page_site_name(const struct page_site *); /* "lighttpd" …; lent */
 const char *page_site_url(const struct page_site *);  /* lent */
 const char *page_site_dsn(const struct page_site *);  /* lent */
 
+/* Wait until a worker holds a request.  Not for PAGE_RUN. */
+void page_site_await_reader(const struct page_site *);
+
 /* Kill every worker, as a crash does.  Whoever keeps them starts new ones. */
 void page_site_kill_workers(const struct page_site *);
 
