@@ -720,7 +720,7 @@ BEGIN
       EXIT;
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
       tries := tries + 1;
-      IF tries >= 25 THEN
+      IF tries >= 15 THEN
         RAISE 'bellpush: set_mode() has waited for transactions that published and are still open'
           USING ERRCODE = '55P03', HINT = 'Look for old ones in pg_stat_activity (xact_start).';
       END IF;
@@ -858,7 +858,7 @@ END $$;
 -- The past of one reader, without what has expired.  Exact topics are found by index; with a
 -- wildcard, at most max_scan rows are looked at.  The last row (topic NULL) says up to where
 -- everything has been looked at (go on from there), and as at_us how far retention had come when
--- the rows had been read: TRUNCATE empties a partition for older snapshots, too, so only a mark
+-- the rows had been read: a dropped partition is gone for older snapshots, too, so only a mark
 -- that is read later tells whether some of them are missing.  Hence VOLATILE: a snapshot each.
 CREATE OR REPLACE FUNCTION bellpush.replay(after bigint, filters text[], max_rows int,
                                            max_bytes bigint, max_scan int)
@@ -888,7 +888,7 @@ BEGIN
     OPEN rows FOR
       SELECT l.* FROM unnest(exact) t(name), LATERAL (
         SELECT * FROM bellpush.log
-        WHERE (topic, seq) > (t.name, after) AND topic <= t.name AND seq > after
+        WHERE (topic, seq) > (t.name, after) AND topic <= t.name AND seq > after AND seq <= upto
           AND (expires_us = 0 OR expires_us > now_us)
         ORDER BY topic, seq LIMIT max_rows) l -- not topic = t.name: then the planner would see that
                                               -- the numbers' index has this order too

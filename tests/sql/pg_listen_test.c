@@ -105,6 +105,26 @@ START_TEST(terminated_session_loses_nothing)
 }
 END_TEST
 
+START_TEST(retention_that_was_quicker_is_told)
+{
+    struct rig *r = rig_listening(dsn, NULL);
+
+    publish_numbers(dsn, "t", 1, 1);
+    rig_until_heard(r, 1);
+    int64_t first = r->heard[0].seq;
+    /* While this process looks elsewhere, much is published and the older half is pruned. */
+    run_sql(dsn, "SELECT bellpush.publish('t', i::text) FROM generate_series(2, 2501) i");
+    run_sql(dsn, "DELETE FROM bellpush.log WHERE seq <= %lld", (long long)first + 1200);
+    run_sql(dsn, "UPDATE bellpush.state SET pruned_to = %lld", (long long)first + 1200);
+    rig_until_heard(r, 1 + 1300);
+    ck_assert_int_eq(atoi(r->heard[1].data), 1202);
+    ck_assert_int_eq(atoi(r->heard[1300].data), 2501);
+    /* The journal does not claim to know what is gone: that is where followers see the gap. */
+    ck_assert_int_ge(journal_floor(r->server.journal), first + 1200);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(new_epoch_is_noticed_while_live)
 {
     struct rig *r = rig_listening(dsn, NULL);
@@ -217,6 +237,7 @@ SUITE(pg_listen)
     tcase_add_test(tc, large_events_are_read_whole);
     tcase_add_test(tc, what_was_before_is_not_heard_but_located);
     tcase_add_test(tc, terminated_session_loses_nothing);
+    tcase_add_test(tc, retention_that_was_quicker_is_told);
     tcase_add_test(tc, new_epoch_is_noticed_while_live);
     tcase_add_test(tc, missing_schema_is_named_and_awaited);
     tcase_add_test(tc, newer_schema_is_refused_in_words);

@@ -7,6 +7,7 @@
 
 static char *direct, *pooled, *folder;
 static pid_t bouncer;
+static int port;
 
 static bool answers(void *arg)
 {
@@ -16,14 +17,15 @@ static bool answers(void *arg)
 static void start_bouncer(const char *mode)
 {
     direct = rig_database();
+    port = free_port();
     char *name = cluster_sql(direct, "SELECT current_database()");
     folder = temp_folder("bouncer");
     char *ini = text_of("%s/pgbouncer.ini", folder), *users = text_of("%s/users", folder);
     char *log = text_of("%s/log", folder);
-    char *text = text_of("[databases]\n%s = host=%s\n[pgbouncer]\nlisten_addr =\n"
-                         "listen_port = 6432\nunix_socket_dir = %s\nauth_type = trust\n"
+    char *text = text_of("[databases]\n%s = host=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+                         "listen_port = %d\nunix_socket_dir = %s\nauth_type = trust\n"
                          "auth_file = %s\npool_mode = %s\ndefault_pool_size = 3\n",
-                         name, cluster_socket(cluster_shared()), folder, users, mode);
+                         name, cluster_socket(cluster_shared()), port, folder, users, mode);
     file_write(ini, slice_of(text));
     free(text);
     text = text_of("\"%s\" \"\"\n", name);
@@ -35,7 +37,7 @@ static void start_bouncer(const char *mode)
     const char *argv[] = { "pgbouncer", ini, NULL };
     struct process_spec spec = { .argv = argv, .log = log, .dir = "/", .user = "postgres" };
     bouncer = process_start(&spec);
-    pooled = text_of("host=%s port=6432 dbname=%s user=%s", folder, name, name);
+    pooled = text_of("host=%s port=%d dbname=%s user=%s", folder, port, name, name);
     if (!wait_until(answers, pooled, 20 * 1000)) {
         char *said = file_read(log);
         ck_abort_msg("pgbouncer does not answer (is it installed?): %s", said ? said : "");
@@ -156,11 +158,35 @@ START_TEST(dead_pooler_is_away)
 }
 END_TEST
 
+START_TEST(silent_server_is_given_up_and_found_again)
+{
+    start_bouncer("session");
+    /* Also the way over TCP, by name: of localhost's addresses only one answers. */
+    char *name = cluster_sql(direct, "SELECT current_database()");
+    char *tcp = text_of("host=localhost port=%d dbname=%s user=%s", port, name, name);
+    struct rig *r = rig_listening(tcp, NULL);
+
+    kill(bouncer, SIGSTOP);
+    rig_until_state(r, SOURCE_AWAY); /* no reset, no FIN: only silence */
+    ck_assert_ptr_nonnull(strstr(r->server.source_why, "no answer"));
+    publish_numbers(direct, "t", 1, 10);
+    kill(bouncer, SIGCONT);
+    rig_until_heard(r, 10);
+    rig_until_state(r, SOURCE_LISTENING);
+    check_numbers(r, "t", 10);
+    rig_free(r);
+    free(tcp);
+    free(name);
+    stop_bouncer();
+}
+END_TEST
+
 SUITE(pg_pooler)
 {
     tcase_add_unchecked_fixture(tc, rig_cluster, NULL);
     tcase_add_test(tc, transaction_pooling_is_noticed_and_polled);
     tcase_add_test(tc, direct_connection_beside_a_pooler_listens);
     tcase_add_test(tc, session_pooling_proves_itself);
+    tcase_add_test(tc, silent_server_is_given_up_and_found_again);
     tcase_add_test(tc, dead_pooler_is_away);
 }

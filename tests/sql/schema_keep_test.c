@@ -59,6 +59,16 @@ START_TEST(old_events_go_by_age_and_pruned_to_says_so)
     ck_assert_str_eq(db_ask(db, STEP), "true 1 false");
     ck_assert_str_eq(db_ask(db, LOG), "3 4");
     ck_assert_str_eq(db_ask(db, "SELECT pruned_to FROM bellpush.hello('x')"), "2");
+    /* Whoever reads on from before is told, by a last row without a topic. */
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(coalesce(topic, '-' || at_us), ' ') FROM "
+                                "bellpush.read(1, 10, 100)"),
+                     "t t -2");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(coalesce(topic, '-' || at_us), ' ') FROM "
+                                "bellpush.replay(1, '{t}', 10, 100, 10)"),
+                     "t t -2");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(coalesce(topic, '-' || at_us), ' ') FROM "
+                                "bellpush.read(2, 10, 100)"),
+                     "t t");
     age("22 hours");
     db_do(db, "SELECT bellpush.maintain()");
     ck_assert_str_eq(db_ask(db, LOG), "4");
