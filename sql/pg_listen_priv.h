@@ -10,6 +10,7 @@
 #include "sql/pg_conn.h"
 #include "sql/pg_listen.h"
 #include "sql/pg_recorder.h"
+#include "sql/pg_rows.h"
 #include "sql/pg_source.h"
 
 enum pg_listen_state {
@@ -34,6 +35,9 @@ struct pg_listen {
     char probe[40];  /* our own channel */
 
     int64_t after;           /* read on from here */
+    struct pg_page page;     /* read, but not told before hello() has spoken */
+    bool holding;            /* such a page */
+    bool full;               /* the page: there may be more */
     int64_t joined_at;       /* the log's head just after we had begun to listen */
     int64_t max_event_bytes; /* a page may end so much before its limit */
     bool direct;             /* the session is our own */
