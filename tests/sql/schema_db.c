@@ -56,6 +56,7 @@ static const char *lend(char *text)
     return lent[next++ % LENGTH(lent)] = text;
 }
 
+PRINTF(2, 0)
 static PGresult *run(PGconn *conn, const char *format, va_list ap)
 {
     char *sql;
@@ -79,6 +80,7 @@ static const char *first(PGresult *result)
     return value;
 }
 
+PRINTF(2, 0)
 static const char *ask(PGconn *conn, const char *format, va_list ap)
 {
     PGresult *result = run(conn, format, ap);
