@@ -208,6 +208,14 @@ void crowd_turn(struct crowd *c, int64_t ms)
     }
 }
 
+void crowd_run(struct crowd *c, int64_t ms)
+{
+    int64_t end = now_ms() + ms, left;
+
+    while ((left = end - now_ms()) > 0)
+        crowd_turn(c, left);
+}
+
 int crowd_least(const struct crowd *c)
 {
     int least = c->clients[0].got;

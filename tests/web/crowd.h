@@ -25,7 +25,9 @@ void crowd_free(struct crowd *);                                      /* all lea
 void crowd_settle(struct crowd *);
 /* Run until everybody has got the numbers up to this one. */
 void crowd_expect(struct crowd *, int upto);
-/* Run for one turn of at most ms: for tests that do something meanwhile. */
+/* Run for so long: for tests that do something meanwhile. */
+void crowd_run(struct crowd *, int64_t ms);
+/* Run for one turn: until something happens, ms at most. */
 void crowd_turn(struct crowd *, int64_t ms);
 /* The least that anybody has got. */
 int crowd_least(const struct crowd *);

@@ -39,7 +39,7 @@ static void serve_too_many(enum crowd_way way)
     crowd_settle(c);
     for (int i = 1; i <= EVENTS; i++) {
         web_publish_numbers(topic, i, i);
-        crowd_turn(c, 200); /* events come at any moment of the clients' coming and going */
+        crowd_run(c, 200); /* events come at any moment of the clients' coming and going */
     }
     crowd_expect(c, EVENTS);
     pid_t pids[4 * WEB_PROCESSES];

@@ -8,7 +8,7 @@
 #include "tests/web/crowd.h"
 #include "tests/web/web.h"
 
-enum { FEW = 20, FEWER = 4, PIDS = 64, TURN_MS = 100, TURNS_MAX = 600 };
+enum { FEW = 20, FEWER = 4, PIDS = 64, TURN_MS = 50, TURNS_MAX = 1000 };
 
 static size_t few(void)
 {
@@ -80,7 +80,7 @@ START_TEST(web_server_is_reloaded_and_nothing_is_lost)
         ck_assert_int_lt(said, TURNS_MAX);
         said++;
         web_publish_numbers(topic, said, said);
-        crowd_turn(c, TURN_MS);
+        crowd_run(c, TURN_MS);
     }
     crowd_expect(c, said);
     crowd_free(c);

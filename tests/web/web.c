@@ -10,9 +10,10 @@
 
 struct web web;
 
+/* lighttpd answers for itself, in HTML, where a URL holds encoded control characters. */
 static const struct web_way ways[] = {
     [FRONT_NGINX] = { { "nginx", false, 1000, true }, false, true, true },
-    [FRONT_LIGHTTPD] = { { "lighttpd", false, 1000, true }, false, true, true },
+    [FRONT_LIGHTTPD] = { { "lighttpd", false, 1000, false }, false, true, true },
     [FRONT_APACHE_PROXY_FCGI] = { { "apache_proxy_fcgi", false, 1000, true }, false, false, true },
     [FRONT_APACHE_FCGID] = { { "apache_fcgid", true, 4, true }, false, false, false },
     [FRONT_APACHE_CGI] = { { "apache_cgi", true, 4, true }, false, false, false },
