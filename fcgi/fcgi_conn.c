@@ -35,6 +35,7 @@ struct fcgi_intake {
     struct buf control; /* answers that belong to no reply */
     struct alarm alarm; /* against requests and peers that never finish */
     bool body_clock;    /* the alarm is that of a body */
+    size_t counted;     /* bytes of this in front->unfinished */
 };
 
 static struct fcgi_front *front_of(const struct fcgi_conn *c)
@@ -69,10 +70,17 @@ static struct fcgi_intake *intake(struct fcgi_conn *c)
     return in;
 }
 
+static void intake_count(struct fcgi_conn *c, size_t bytes)
+{
+    front_of(c)->unfinished += bytes - c->in->counted;
+    c->in->counted = bytes;
+}
+
 static void intake_free(struct fcgi_conn *c)
 {
     if (!c->in)
         return;
+    intake_count(c, 0);
     alarm_cancel(&c->in->alarm);
     fcgi_wire_fini(&c->in->wire);
     buf_fini(&c->in->rest);
@@ -105,6 +113,12 @@ static void intake_settle(struct fcgi_conn *c)
     }
     if (!c->in)
         return;
+    intake_count(c, c->in->wire.params.cap + c->in->wire.body.cap + c->in->rest.cap);
+    if (front->unfinished > front->limits.unfinished && body) { /* no memory for it: 503 */
+        c->surplus = 1;
+        fcgi_wire_discard_body(&c->in->wire);
+        intake_count(c, c->in->wire.params.cap + c->in->rest.cap);
+    }
     if (!late_reply && !c->fresh && c->in->rest.len == 0 && c->in->control.len == 0 &&
         fcgi_wire_at_rest(&c->in->wire)) {
         intake_free(c);

@@ -23,6 +23,7 @@ enum {
     HEAD_MS = 30 * 1000,
     BODY_MS = 120 * 1000,
     FLUSH_MS = 60 * 1000,
+    UNFINISHED_BODIES = 16, /* of the greatest size, or more smaller ones */
 };
 
 struct fcgi_limits fcgi_limits_for(const struct conf *conf, size_t descriptors)
@@ -37,6 +38,7 @@ struct fcgi_limits fcgi_limits_for(const struct conf *conf, size_t descriptors)
         .head_ms = HEAD_MS,
         .body_ms = BODY_MS,
         .flush_ms = FLUSH_MS,
+        .unfinished = UNFINISHED_BODIES * (size_t)conf->max_body_bytes,
     };
 }
 

@@ -20,6 +20,7 @@ struct fcgi_limits {
     uint64_t head_ms;  /* a request's head must be here so long after its first byte, */
     uint64_t body_ms;  /* and its body so long after that */
     uint64_t flush_ms; /* of an ended reply some must be taken within */
+    size_t unfinished; /* bytes of all requests that are not complete; above: 503 */
 };
 
 struct fcgi_front {
@@ -29,10 +30,10 @@ struct fcgi_front {
     int fd, reserve_fd; /* fd -1: no longer listening */
     struct alarm pause;
     struct buf allowed; /* FCGI_WEB_SERVER_ADDRS; empty: anybody */
-    struct fcgi_conn *conns;
-    size_t count; /* open, and closed ones the loop still holds */
-    size_t handles;
-    bool polled; /* poll has been initialised and not closed */
+    size_t count;       /* open connections */
+    size_t unfinished;  /* bytes held for requests that are not complete */
+    size_t handles;     /* those, the closed ones that the loop still holds, and poll */
+    bool polled;        /* poll has been initialised and not closed */
     void (*done)(void *arg);
     void *arg;
     char bytes[FCGI_READ_BYTES]; /* everybody reads into here */

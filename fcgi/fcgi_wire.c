@@ -45,6 +45,12 @@ void fcgi_wire_answered(struct fcgi_wire *w)
     w->discarded = 0;
 }
 
+void fcgi_wire_discard_body(struct fcgi_wire *w)
+{
+    w->body_too_large = true;
+    buf_fini(&w->body);
+}
+
 bool fcgi_wire_at_rest(const struct fcgi_wire *w)
 {
     return w->head_len == 0 && !w->waits &&

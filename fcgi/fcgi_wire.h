@@ -86,6 +86,9 @@ enum fcgi_step fcgi_wire_feed(struct fcgi_wire *, struct slice *in) MUST_USE;
 void fcgi_wire_answered(struct fcgi_wire *);
 void fcgi_wire_release(struct fcgi_wire *);
 
+/* While the body is arriving: drop it, and whatever more of it comes, as if it were too large. */
+void fcgi_wire_discard_body(struct fcgi_wire *);
+
 /* Between two records, and nothing kept: a new decoder could go on from here. */
 bool fcgi_wire_at_rest(const struct fcgi_wire *);
 

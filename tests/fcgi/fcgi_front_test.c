@@ -12,13 +12,17 @@
 #include <unistd.h>
 
 #include "fcgi/fcgi_wire.h"
+#include "fcgi/params.h"
 #include "tests/fcgi/mini_front.h"
 #include "tests/fcgi/stand.h"
 #include "tests/suite.h"
 
-static const struct fcgi_limits tight = {
-    .max_conns = 3, .surplus = 2, .head_ms = 60, .body_ms = 120, .flush_ms = 60
-};
+static const struct fcgi_limits tight = { .max_conns = 3,
+                                          .surplus = 2,
+                                          .head_ms = 60,
+                                          .body_ms = 120,
+                                          .flush_ms = 60,
+                                          .unfinished = 1 << 20 };
 
 static struct mini mini_get(const char *path, int flags)
 {
@@ -63,8 +67,12 @@ START_TEST(above_everything_they_wait_until_one_leaves)
 {
     struct mini silent[6], more;
 
-    stand_open(&(struct fcgi_limits){
-        .max_conns = 3, .surplus = 2, .head_ms = 60000, .body_ms = 60000, .flush_ms = 60000 });
+    stand_open(&(struct fcgi_limits){ .max_conns = 3,
+                                      .surplus = 2,
+                                      .head_ms = 60000,
+                                      .body_ms = 60000,
+                                      .flush_ms = 60000,
+                                      .unfinished = 1 << 20 });
     for (size_t i = 0; i < LENGTH(silent); i++)
         mini_open(&silent[i], stand.path, stand_pump);
     WAIT_FOR(stand.front->count == 5, stand_pump);
@@ -121,8 +129,12 @@ START_TEST(whoever_does_not_finish_is_closed)
     struct mini silent, head, body, held, kept;
     struct buf b = BUF_EMPTY;
 
-    stand_open(&(struct fcgi_limits){
-        .max_conns = 20, .surplus = 2, .head_ms = 60, .body_ms = 120, .flush_ms = 60 });
+    stand_open(&(struct fcgi_limits){ .max_conns = 20,
+                                      .surplus = 2,
+                                      .head_ms = 60,
+                                      .body_ms = 120,
+                                      .flush_ms = 60,
+                                      .unfinished = 1 << 20 });
     held = mini_get("/hold", 0);
     kept = mini_get("/echo", FCGI_KEEP_CONN);
     mini_expect_end(&kept, 1);
@@ -168,6 +180,56 @@ START_TEST(an_ended_reply_that_nobody_takes_is_given_up)
     mini_expect_closed(&m);
     ck_assert_int_eq(m.reply[1].ends, 0);
     mini_close(&m);
+    stand_close();
+}
+END_TEST
+
+/* Begin a POST and send so many bytes of its body. */
+static struct mini begin_post(size_t size)
+{
+    static char bytes[8192];
+    struct mini m;
+    struct buf b = BUF_EMPTY, params = BUF_EMPTY;
+
+    params_put(&params, SLICE("REQUEST_METHOD"), SLICE("POST"));
+    params_put(&params, SLICE("PATH_INFO"), SLICE("/echo"));
+    mini_open(&m, stand.path, stand_pump);
+    put_begin(&b, 1, FCGI_RESPONDER, 0);
+    put_stream(&b, FCGI_PARAMS, 1, buf_slice(&params), 100);
+    for (; size > 0; size -= sizeof(bytes))
+        put_record(&b, FCGI_STDIN, 1, (struct slice){ bytes, sizeof(bytes) }, 0);
+    mini_send_buf(&m, &b);
+    buf_fini(&params);
+    return m;
+}
+
+static int end_post(struct mini *m)
+{
+    struct buf b = BUF_EMPTY;
+
+    put_record(&b, FCGI_STDIN, 1, SLICE_NONE, 0);
+    mini_send_buf(m, &b);
+    int status = reply_status(mini_expect_end(m, 1));
+    mini_close(m);
+    return status;
+}
+
+START_TEST(bodies_that_together_need_too_much_memory_are_told_503)
+{
+    struct fcgi_limits limits = tight;
+
+    limits.unfinished = 600 * 1024;
+    limits.body_ms = limits.head_ms = 60000;
+    stand_open(&limits);
+    struct mini one = begin_post(256 * 1024);
+    WAIT_FOR(stand.front->unfinished >= 256 * 1024, stand_pump);
+    struct mini two = begin_post(512 * 1024);
+    ck_assert_int_eq(end_post(&two), 503);
+    struct mini three = begin_post(16 * 1024); /* small ones still find room */
+    ck_assert_int_eq(end_post(&three), 200);
+    ck_assert_int_eq(end_post(&one), 200);
+    WAIT_FOR(stand.front->count == 0, stand_pump);
+    ck_assert_uint_eq(stand.front->unfinished, 0);
     stand_close();
 }
 END_TEST
@@ -239,6 +301,7 @@ SUITE(fcgi_front)
     tcase_add_test(tc, without_descriptors_it_neither_spins_nor_dies);
     tcase_add_test(tc, whoever_does_not_finish_is_closed);
     tcase_add_test(tc, an_ended_reply_that_nobody_takes_is_given_up);
+    tcase_add_test(tc, bodies_that_together_need_too_much_memory_are_told_503);
     tcase_add_test(tc, over_tcp_only_the_web_servers_named_may_connect);
     tcase_add_test(tc, limits_follow_the_descriptors);
 }

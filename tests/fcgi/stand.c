@@ -120,9 +120,12 @@ void stand_serve(struct request *r)
 
 void stand_open(const struct fcgi_limits *limits)
 {
-    static const struct fcgi_limits generous = {
-        .max_conns = 200, .surplus = 10, .head_ms = 60000, .body_ms = 60000, .flush_ms = 60000
-    };
+    static const struct fcgi_limits generous = { .max_conns = 200,
+                                                 .surplus = 10,
+                                                 .head_ms = 60000,
+                                                 .body_ms = 60000,
+                                                 .flush_ms = 60000,
+                                                 .unfinished = 64 * 1024 * 1024 };
     int rc = conf_init(&stand.conf);
 
     ck_assert_int_eq(rc, RC_OK);
