@@ -307,10 +307,12 @@ static void run(struct bench *b, struct delay *d)
                     measure_round(b, i, s);
     if (b->options.delay && b->sites[SITE_NGINX]) {
         char *target = site_target(b->sites[SITE_NGINX], DELAY_TOPIC);
-        char *plain = cluster_empty_database(b->cluster, "plain");
-        delay_measure(site_address(b->sites[SITE_NGINX]), target, b->places[SITE_NGINX].dsn, plain,
-                      d);
+        char *plain = cluster_empty_database(b->cluster, "plain"),
+             *log = cluster_database(b->cluster, "log");
+        delay_measure(site_address(b->sites[SITE_NGINX]), target,
+                      &(struct delay_databases){ b->places[SITE_NGINX].dsn, plain, log }, d);
         free(plain);
+        free(log);
         free(target);
     }
 }

@@ -21,9 +21,10 @@ struct stream {
 };
 
 struct trial {
-    PGconn *publisher, *writer, *listener;
+    PGconn *publisher, *writer, *listener, *log_publisher, *log_listener;
     struct stream stream;
-    struct histogram streamed, listened, fetched;
+    int64_t log_seq;
+    struct histogram streamed, listened, fetched, read;
 };
 
 static bool complain(const char *what, PGconn *conn)
@@ -46,7 +47,7 @@ static bool wait_readable(int fd)
     return poll(&p, 1, WAIT_MS) == 1 || complain("nothing comes", NULL);
 }
 
-/* --- the three ways -------------------------------------------------------------------------- */
+/* --- the four ways -------------------------------------------------------------------------- */
 
 static void on_event(void *arg, int64_t number)
 {
@@ -94,12 +95,13 @@ static bool committed(PGconn *conn)
     return good || complain("COMMIT", conn);
 }
 
+#define PUBLISH "SELECT bellpush.publish('" DELAY_TOPIC "', $1::text)"
+
 static bool streamed(struct trial *t, int64_t number)
 {
     int64_t began;
 
-    if (!commit(t->publisher, "SELECT bellpush.publish('" DELAY_TOPIC "', $1::text)", number, true,
-                &began))
+    if (!commit(t->publisher, PUBLISH, number, true, &began))
         return false;
     while (t->stream.seen != number)
         if (!read_stream(&t->stream))
@@ -148,6 +150,26 @@ static bool fetched(struct trial *t, int64_t number)
     return (good || complain("fetch", t->listener)) && committed(t->writer);
 }
 
+static bool read_log(struct trial *t, int64_t number)
+{
+    int64_t began;
+    char after[24];
+    const char *value = after;
+    PGresult *rows;
+    bool good;
+
+    if (!commit(t->log_publisher, PUBLISH, number, true, &began) || !hear(t->log_listener))
+        return false;
+    snprintf(after, sizeof after, "%lld", (long long)t->log_seq);
+    rows = PQexecPrepared(t->log_listener, "newest", 1, &value, NULL, NULL, 0);
+    good = PQntuples(rows) == 1;
+    if (good)
+        t->log_seq = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+    PQclear(rows);
+    histogram_add(&t->read, (uint64_t)(now_ns() - began));
+    return (good || complain("bellpush.read", t->log_listener)) && committed(t->log_publisher);
+}
+
 /* --- setting up ---------------------------------------------------------------------------- */
 
 static PGconn *connect_to(const char *dsn)
@@ -179,6 +201,10 @@ static bool set_up(struct trial *t)
                NULL) &&
            sql(t->listener, "LISTEN plain", NULL) &&
            sql(t->listener, "PREPARE newest AS SELECT id, data FROM plain ORDER BY id DESC LIMIT 1",
+               NULL) &&
+           sql(t->log_listener, "LISTEN bellpush", NULL) &&
+           sql(t->log_listener,
+               "PREPARE newest AS SELECT seq, data FROM bellpush.read($1::bigint, 100, 1000000)",
                NULL);
 }
 
@@ -189,8 +215,9 @@ static bool measure(struct trial *t)
             memset(&t->streamed, 0, sizeof t->streamed);
             memset(&t->listened, 0, sizeof t->listened);
             memset(&t->fetched, 0, sizeof t->fetched);
+            memset(&t->read, 0, sizeof t->read);
         }
-        if (!streamed(t, i) || !listened(t, i) || !fetched(t, i))
+        if (!streamed(t, i) || !listened(t, i) || !read_log(t, i) || !fetched(t, i))
             return false;
     }
     return true;
@@ -202,7 +229,7 @@ static void fill(const struct histogram *h, double *p50, double *p99)
     *p99 = (double)histogram_at(h, 0.99) / 1e6;
 }
 
-void delay_measure(const char *to, const char *target, const char *dsn, const char *plain_dsn,
+void delay_measure(const char *to, const char *target, const struct delay_databases *in,
                    struct delay *out)
 {
     struct trial *t = calloc(1, sizeof *t);
@@ -210,17 +237,22 @@ void delay_measure(const char *to, const char *target, const char *dsn, const ch
     if (!t)
         abort();
     t->stream.fd = -1;
-    t->publisher = connect_to(dsn);
-    t->writer = connect_to(plain_dsn);
-    t->listener = connect_to(plain_dsn);
+    t->publisher = connect_to(in->worker);
+    t->writer = connect_to(in->plain);
+    t->listener = connect_to(in->plain);
+    t->log_publisher = connect_to(in->log);
+    t->log_listener = connect_to(in->log);
     if (set_up(t) && open_stream(&t->stream, to, target) && measure(t)) {
         fill(&t->streamed, &out->streamed_ms, &out->streamed_p99_ms);
         fill(&t->listened, &out->listened_ms, &out->listened_p99_ms);
         fill(&t->fetched, &out->fetched_ms, &out->fetched_p99_ms);
+        fill(&t->read, &out->read_ms, &out->read_p99_ms);
     }
     PQfinish(t->publisher);
     PQfinish(t->writer);
     PQfinish(t->listener);
+    PQfinish(t->log_publisher);
+    PQfinish(t->log_listener);
     if (t->stream.fd >= 0)
         close(t->stream.fd);
     free(t);
@@ -230,10 +262,11 @@ void delay_print(const struct delay *d)
 {
     if (d->streamed_ms <= 0)
         return;
-    printf("\ncommit -> one client                     |  p50 ms |  p99 ms\n"
-           "stream through the worker and nginx      | %7.3f | %7.3f\n"
-           "bare LISTEN loop, data in the NOTIFY     | %7.3f | %7.3f\n"
-           "bare LISTEN loop, and a SELECT           | %7.3f | %7.3f\n",
-           d->streamed_ms, d->streamed_p99_ms, d->listened_ms, d->listened_p99_ms, d->fetched_ms,
-           d->fetched_p99_ms);
+    printf("\ncommit -> one client                            |  p50 ms |  p99 ms\n"
+           "stream through the worker and nginx             | %7.3f | %7.3f\n"
+           "of that the log: bellpush.publish, bell, read   | %7.3f | %7.3f\n"
+           "bare LISTEN loop, data in the NOTIFY            | %7.3f | %7.3f\n"
+           "bare LISTEN loop, and a SELECT                  | %7.3f | %7.3f\n",
+           d->streamed_ms, d->streamed_p99_ms, d->read_ms, d->read_p99_ms, d->listened_ms,
+           d->listened_p99_ms, d->fetched_ms, d->fetched_p99_ms);
 }

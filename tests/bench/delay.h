@@ -6,7 +6,8 @@
  *
  *      streamed    BEGIN; bellpush.publish(…); COMMIT      -> worker -> nginx -> client
  *      listened    BEGIN; INSERT …; pg_notify(data); COMMIT -> LISTEN in this process, data inline
- *      fetched     the same with an empty payload           -> LISTEN, then SELECT of the new rows
+ *      fetched     the same with an empty payload           -> LISTEN, then SELECT of the new row
+ *      read        as streamed, into a database without a worker -> LISTEN, then bellpush.read()
  */
 #ifndef TESTS_BENCH_DELAY_H
 #define TESTS_BENCH_DELAY_H
@@ -16,13 +17,17 @@
 #define DELAY_TOPIC "bench-delay"
 
 struct delay {
-    double streamed_ms, listened_ms, fetched_ms; /* medians; 0: not measured */
-    double streamed_p99_ms, listened_p99_ms, fetched_p99_ms;
+    double streamed_ms, listened_ms, fetched_ms, read_ms; /* medians; 0: not measured */
+    double streamed_p99_ms, listened_p99_ms, fetched_p99_ms, read_p99_ms;
 };
 
-/* to, target: the stream of DELAY_TOPIC; dsn: its database; plain_dsn: another one, for the
-   loops.  Says why on stderr when it fails. */
-void delay_measure(const char *to, const char *target, const char *dsn, const char *plain_dsn,
+/* Three databases: the worker's; an empty one; one with the schema and nobody there. */
+struct delay_databases {
+    const char *worker, *plain, *log;
+};
+
+/* to, target: the stream of DELAY_TOPIC.  Says why on stderr when it fails. */
+void delay_measure(const char *to, const char *target, const struct delay_databases *,
                    struct delay *out);
 void delay_print(const struct delay *);
 
