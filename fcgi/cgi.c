@@ -113,8 +113,7 @@ static void on_late(struct alarm *alarm)
     finish(c);
 }
 
-/* ---- the request's door ------------------------------------------------------------------------
- */
+/* ---- the request's door ---------------------------------------------------------------------- */
 
 static struct cgi *cgi_of(const struct request *r)
 {
@@ -175,8 +174,7 @@ static const struct request_ops ops = {
     .queued = op_queued,
 };
 
-/* ---- writing ------------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void on_output(uv_poll_t *poll, int status, int events)
 {
@@ -219,8 +217,7 @@ static void on_turn(struct turn *turn)
         request_room(&c->request);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void serve(struct cgi *c)
 {
@@ -323,8 +320,7 @@ static void on_first_turn(struct turn *turn)
         finish(c);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static bool params_from(struct buf *params, char *const *environment)
 {

@@ -49,8 +49,7 @@ static int fd_of(const struct fcgi_conn *c)
     return uv_fileno((const uv_handle_t *)&c->poll, &fd) == 0 ? fd : -1;
 }
 
-/* ---- what is unfinished ------------------------------------------------------------------------
- */
+/* ---- what is unfinished ---------------------------------------------------------------------- */
 
 static struct fcgi_intake *intake(struct fcgi_conn *c)
 {
@@ -134,8 +133,7 @@ static void intake_settle(struct fcgi_conn *c)
     }
 }
 
-/* ---- the request's door ------------------------------------------------------------------------
- */
+/* ---- the request's door ---------------------------------------------------------------------- */
 
 static struct fcgi_conn *conn_of(const struct request *r)
 {
@@ -198,8 +196,7 @@ static const struct request_ops ops = {
     .queued = op_queued,
 };
 
-/* ---- serving ------------------------------------------------------------------------------------
- */
+/* ---- serving --------------------------------------------------------------------------------- */
 
 static void hand_up(struct fcgi_conn *c, struct slice params, struct request_head *head)
 {
@@ -327,8 +324,7 @@ static void take(struct fcgi_conn *c, struct slice bytes)
     }
 }
 
-/* ---- the socket ---------------------------------------------------------------------------------
- */
+/* ---- the socket ------------------------------------------------------------------------------ */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
@@ -462,8 +458,7 @@ static void on_turn(struct turn *turn)
     watch(c);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 enum rc fcgi_conn_open(struct fcgi_front *front, int fd, bool surplus)
 {

@@ -57,8 +57,7 @@ bool fcgi_wire_at_rest(const struct fcgi_wire *w)
            (w->state == FCGI_STATE_IDLE || w->state == FCGI_STATE_SERVED);
 }
 
-/* ---- what we write ----------------------------------------------------------------------------
- */
+/* ---- what we write --------------------------------------------------------------------------- */
 
 size_t fcgi_put_header(uint8_t *out, uint8_t type, uint16_t id, uint16_t length)
 {
@@ -136,8 +135,7 @@ static enum fcgi_step say_values(struct fcgi_wire *w)
     return ok ? FCGI_STEP_REPLY : FCGI_STEP_NOMEM;
 }
 
-/* ---- what we read -----------------------------------------------------------------------------
- */
+/* ---- what we read ---------------------------------------------------------------------------- */
 
 static uint8_t record_type(const struct fcgi_wire *w)
 {

@@ -55,8 +55,7 @@ static enum rc take_handed(struct listening *out, int fd, const char *how, struc
     return RC_OK;
 }
 
-/* ---- a socket of our own ----------------------------------------------------------------------
- */
+/* ---- a socket of our own --------------------------------------------------------------------- */
 
 /*
  * Can it be bound?  FCGX_OpenSocket() ends the process when it cannot, with few words; so we try
@@ -182,8 +181,7 @@ void listen_cleanup(const struct listening *l)
         unlink(l->path);
 }
 
-/* ---- who started us ---------------------------------------------------------------------------
- */
+/* ---- who started us -------------------------------------------------------------------------- */
 
 static bool systemd_speaks_to_us(void)
 {

@@ -57,8 +57,7 @@ struct worker {
     uv_timer_t deadline; /* and when it must */
 };
 
-/* ---- the end ------------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void on_source_freed(void *arg)
 {
@@ -120,8 +119,7 @@ static void stop(struct worker *w)
     uv_timer_start(&w->deadline, on_deadline, (uint64_t)drain_ms, 0);
 }
 
-/* ---- the beginning ------------------------------------------------------------------------------
- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 static void on_cgi_over(void *arg)
 {

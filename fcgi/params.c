@@ -109,8 +109,7 @@ struct slice params_header(struct slice params, const char *header)
     return SLICE_NONE;
 }
 
-/* ---- the path ---------------------------------------------------------------------------------
- */
+/* ---- the path -------------------------------------------------------------------------------- */
 
 static bool starts_with(struct slice text, struct slice start)
 {

@@ -23,8 +23,7 @@ double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- records ----------------------------------------------------------------------------------
- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 void put_record(struct buf *out, int type, int id, struct slice content, int padding)
 {
@@ -79,8 +78,7 @@ void put_get(struct buf *out, int id, int flags, const char *path)
     put_request(out, id, flags, pairs, SLICE_NONE);
 }
 
-/* ---- one connection ---------------------------------------------------------------------------
- */
+/* ---- one connection -------------------------------------------------------------------------- */
 
 void mini_open(struct mini *m, const char *path, void (*pump)(void))
 {

@@ -18,8 +18,7 @@
 #include "tests/peers/process.h"
 #include "tests/suite.h"
 
-/* ---- the stock responder -----------------------------------------------------------------------
- */
+/* ---- the stock responder --------------------------------------------------------------------- */
 
 static const char *param(const FCGX_Request *r, const char *name)
 {
@@ -66,8 +65,7 @@ static void pump_nothing(void)
     poll(&(struct pollfd){ .fd = current->fd, .events = POLLIN }, 1, 5);
 }
 
-/* ---- scenarios ---------------------------------------------------------------------------------
- */
+/* ---- scenarios ------------------------------------------------------------------------------- */
 
 static const char *const variables[] = {
     "REQUEST_METHOD",  "GET",       "SCRIPT_NAME", "/push", "PATH_INFO", "/echo",

@@ -276,8 +276,7 @@ START_TEST(the_log_is_reopened_after_rotation)
 }
 END_TEST
 
-/* ---- broken configurations ----------------------------------------------------------------------
- */
+/* ---- broken configurations ------------------------------------------------------------------- */
 
 static char *broken_conf(void)
 {
