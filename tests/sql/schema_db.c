@@ -24,15 +24,34 @@ static const char *name_of_database(void)
     return name;
 }
 
+/* For as long as the test runs; reachable, so that no leak is reported. */
+static const char *keep(char *text)
+{
+    static struct kept {
+        struct kept *next;
+        char *text;
+    } * all;
+    struct kept *k = malloc(sizeof *k);
+    ck_assert_ptr_nonnull(k);
+    *k = (struct kept){ all, text };
+    all = k;
+    return text;
+}
+
 const char *schema_dsn(void)
 {
-    return cluster_database(cluster_shared(), name_of_database());
+    return keep(cluster_database(cluster_shared(), name_of_database()));
+}
+
+const char *schema_empty_dsn(void)
+{
+    return keep(cluster_empty_database(cluster_shared(), name_of_database()));
 }
 
 const char *schema_dsn_as(const char *user)
 {
-    return text_of("host=%s port=5432 dbname=%s user=%s", cluster_socket(cluster_shared()),
-                   name_of_database(), user);
+    return keep(text_of("host=%s port=5432 dbname=%s user=%s", cluster_socket(cluster_shared()),
+                        name_of_database(), user));
 }
 
 static void no_notice(void *arg, const PGresult *result)

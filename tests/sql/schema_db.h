@@ -16,7 +16,9 @@ void schema_server(void);
 
 /* A fresh database with the schema, as its ordinary owner; lent for the test. */
 const char *schema_dsn(void);
-/* The same database or another, as somebody else (a format for the connection string); lent. */
+/* The same without the schema. */
+const char *schema_empty_dsn(void);
+/* The same database as somebody else; lent. */
 const char *schema_dsn_as(const char *user);
 
 PGconn *db_open(const char *dsn); /* gives: PQfinish() */

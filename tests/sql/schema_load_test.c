@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "tests/peers/cluster.h"
 #include "tests/peers/process.h"
@@ -17,12 +16,6 @@ static char *replaced(const char *text, const char *from, const char *to)
     const char *at = strstr(text, from);
     ck_assert_msg(at, "bellpush.sql no longer says: %s", from);
     return text_of("%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-}
-
-static char *empty_database(char *role, size_t size)
-{
-    snprintf(role, size, "e%d", (int)getpid());
-    return cluster_empty_database(cluster_shared(), role);
 }
 
 START_TEST(loading_again_changes_nothing_and_needs_no_quiet)
@@ -57,9 +50,9 @@ END_TEST
 
 START_TEST(loading_makes_no_noise)
 {
-    char role[32], *dsn = empty_database(role, sizeof role);
-    char *schema = cluster_schema(), *path = text_of("%s/s.sql", temp_folder("load"));
-    char *log = text_of("%s.log", path);
+    const char *dsn = schema_empty_dsn();
+    char *schema = cluster_schema(), *folder = temp_folder("load");
+    char *path = text_of("%s/s.sql", folder), *log = text_of("%s/log", folder);
     file_write(path, slice_of(schema));
     const char *argv[] = {
         "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-f", path, NULL
@@ -69,6 +62,9 @@ START_TEST(loading_makes_no_noise)
     char *said = file_read(log);
     ck_assert_str_eq(said, "");
     free(said);
+    free(log);
+    free(path);
+    free(folder);
     free(schema);
 }
 END_TEST
@@ -98,14 +94,13 @@ START_TEST(an_upgrade_runs_only_the_steps_that_are_missing)
     ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events"), "kept");
 
     /* And all of them, where there is nothing yet. */
-    char role[32], *dsn = empty_database(role, sizeof role);
-    PGconn *fresh = db_open(dsn);
+    PQfinish(db);
+    PGconn *fresh = db_open(schema_empty_dsn());
     db_do(fresh, "%s", next);
     ck_assert_str_eq(db_ask(fresh, "SELECT string_agg(version::text, ' ' ORDER BY version) FROM "
                                    "bellpush.schema_version"),
                      "1 2");
     PQfinish(fresh);
-    PQfinish(db);
     free(next);
     free(number);
     free(schema);
@@ -114,8 +109,7 @@ END_TEST
 
 START_TEST(a_foreign_schema_is_left_alone_and_an_empty_one_is_used)
 {
-    char role[32], *dsn = empty_database(role, sizeof role);
-    PGconn *db = db_open(dsn);
+    PGconn *db = db_open(schema_empty_dsn());
     char *schema = cluster_schema();
 
     db_do(db, "CREATE SCHEMA bellpush; CREATE TABLE bellpush.log (x int)");
@@ -228,12 +222,11 @@ END_TEST
 
 START_TEST(an_owner_who_may_make_roles_gets_them)
 {
-    char role[32], *dsn = empty_database(role, sizeof role);
-    PGconn *admin = db_open(cluster_dsn(cluster_shared(), role));
+    PGconn *db = db_open(schema_empty_dsn());
+    PGconn *admin = db_open(schema_dsn_as("postgres"));
     char *schema = cluster_schema();
 
-    db_do(admin, "ALTER ROLE %s CREATEROLE", role);
-    PGconn *db = db_open(dsn);
+    db_do(admin, "ALTER ROLE %s CREATEROLE", PQuser(db));
     db_do(db, "%s", schema);
     ck_assert_str_eq(db_ask(admin,
                             "SELECT has_function_privilege('bellpush_worker', "
