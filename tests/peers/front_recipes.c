@@ -75,7 +75,8 @@ static void lighttpd_conf(const struct front_place *p, struct buf *out)
 /* ---- Apache -----------------------------------------------------------------------------------
  */
 
-/* threads: how many requests the site may work on at once. */
+/* threads: how many requests the site may work on at once.  ServerLimit leaves room for processes
+   that finish their streams after a graceful reload. */
 static void apache_conf(const struct front_place *p, struct buf *out, const char *const *modules,
                         int threads, const char *include)
 {
@@ -110,7 +111,7 @@ static void apache_conf(const struct front_place *p, struct buf *out, const char
                "</Directory>\n"
                "%s",
                p->port, p->folder, p->folder, p->folder, p->folder, per_child, per_child,
-               (threads + per_child - 1) / per_child, threads, p->folder, p->folder,
+               2 * ((threads + per_child - 1) / per_child) + 2, threads, p->folder, p->folder,
                "<FilesMatch \"^\\.ht\">\n    Require all denied\n</FilesMatch>\n");
     if (include)
         buf_printf(out, "Include %s/etc/%s\n", p->folder, include);
