@@ -74,11 +74,12 @@ static void append(const char *path, const char *text)
     free(old);
 }
 
+/* One process: more would be its children, which outlive it when it is killed. */
 static void start_wrap(struct page_site *s, const char *folder)
 {
     char *socket = text_of("unix:%s/run/insert.sock", folder);
     char *log = text_of("%s/log/fcgiwrap.log", folder);
-    const char *const argv[] = { "fcgiwrap", "-s", socket, "-c", "2", NULL };
+    const char *const argv[] = { "fcgiwrap", "-s", socket, NULL };
     s->wrap = process_start(&(struct process_spec){ .argv = argv, .log = log, .user = "www-data" });
     free(log);
     free(socket);

@@ -161,10 +161,16 @@ void browser_screenshot(struct browser *b, const char *path)
 /* ---- for the wires ------------------------------------------------------------------------------
  */
 
+static bool group_is_gone(void *arg)
+{
+    return kill(-*(pid_t *)arg, SIGKILL) != 0;
+}
+
+/* A browser is many processes in one group, and the last of them still writes into the profile. */
 void browser_kill(pid_t pid)
 {
     process_stop(pid, BROWSER_STOP_MS);
-    kill(-pid, SIGKILL); /* what it has left in its group */
+    wait_until(group_is_gone, &pid, BROWSER_STOP_MS);
 }
 
 struct awaited {

@@ -79,7 +79,7 @@ static int start_browser(struct chromium *c, const char *folder)
     char *profile = text_of("--user-data-dir=%s", folder), *home = text_of("HOME=%s", folder);
     char *log = text_of("%s/chromium.log", folder);
     char *port_file = text_of("%s/DevToolsActivePort", folder);
-    const char *argv[24] = { "chromium",
+    const char *argv[32] = { "chromium",
                              "--headless",
                              "--disable-gpu",
                              "--disable-quic",
@@ -91,6 +91,7 @@ static int start_browser(struct chromium *c, const char *folder)
                              "--disable-dev-shm-usage",
                              "--no-proxy-server",
                              "--hide-scrollbars",
+                             "--disk-cache-dir=/dev/null",
                              "--window-size=1100,1000",
                              "--remote-debugging-port=0",
                              profile };
