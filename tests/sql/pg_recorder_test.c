@@ -212,7 +212,8 @@ START_TEST(nothing_is_lost_or_doubled_whoever_dies)
             break;
         case 2:
         case 3: /* hears perhaps not yet all */
-            hear_some(one, one->ear + (int)(random() % (notified_count - one->ear + 1)));
+            if (one->ear < notified_count)
+                hear_some(one, one->ear + (int)(random() % (notified_count - one->ear + 1)));
             break;
         case 4:
         case 5: /* what the recorder has written was notified before, and is told with its bell */
