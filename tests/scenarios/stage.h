@@ -32,6 +32,7 @@ struct stage_traits {
     bool one_slot;     /* one request per process: holds are short, streams end early */
     size_t streams;    /* how many open streams it must bear */
     bool keeps_status; /* false where the front replaces bodies or statuses */
+    bool gathers;      /* the front passes a reply on only when it has ended: no streaming */
 };
 const struct stage_traits *stage_traits(void);
 

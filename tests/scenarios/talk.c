@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { PATIENCE_S = 30 };
+enum { PATIENCE_S = 60 };
 
 const char *text(const char *format, ...)
 {
