@@ -67,12 +67,22 @@ PGconn *db_open(const char *dsn)
     return conn;
 }
 
+static _Thread_local char *lent[16];
+static _Thread_local unsigned next_lent;
+
 static const char *lend(char *text)
 {
-    static _Thread_local char *lent[16];
-    static _Thread_local unsigned next;
-    free(lent[next % LENGTH(lent)]);
-    return lent[next++ % LENGTH(lent)] = text;
+    char **place = &lent[next_lent++ % LENGTH(lent)];
+    free(*place);
+    return *place = text;
+}
+
+void db_thread_ends(void)
+{
+    for (size_t i = 0; i < LENGTH(lent); i++) {
+        free(lent[i]);
+        lent[i] = NULL;
+    }
 }
 
 PRINTF(2, 0)

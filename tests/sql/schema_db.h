@@ -31,4 +31,7 @@ const char *db_error(PGconn *, const char *format, ...) PRINTF(2, 3);
 /* As db_ask(), but an error gives "!SQLSTATE". */
 const char *db_try(PGconn *, const char *format, ...) PRINTF(2, 3);
 
+/* Free what was lent to the calling thread. */
+void db_thread_ends(void);
+
 #endif

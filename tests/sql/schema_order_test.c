@@ -57,6 +57,7 @@ static void *write_events(void *arg)
         ck_assert_msg(w->acked[n], "%s: %s", sql, answer);
     }
     PQfinish(conn);
+    db_thread_ends();
     return NULL;
 }
 
