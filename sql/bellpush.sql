@@ -94,7 +94,8 @@ BEGIN
       data         bytea NOT NULL,
       at_us        bigint NOT NULL,          -- microseconds since 1970: when it was numbered
       expires_us   bigint NOT NULL,          -- 0: never
-      flags        int NOT NULL              -- 1 private, 2 retained, 4 recorded from a NOTIFY
+      flags        int NOT NULL              -- 1 private, 2 retained, 4 recorded from a NOTIFY,
+                                             -- 8 with 2: ends the retained value
     ) PARTITION BY RANGE (seq);
     CREATE INDEX log_topic_seq ON bellpush.log (topic, seq);
 
@@ -315,11 +316,12 @@ BEGIN
   END IF;
 END $$;
 
--- The last value of a topic; empty data clears it.  Under the numbering lock.
+-- The last value of a topic; empty data clears it, and so does the end of a watched row (flag 8).
+-- Under the numbering lock.
 CREATE OR REPLACE FUNCTION bellpush._retain(e bellpush.log_row) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  IF octet_length(e.data) = 0 THEN
+  IF octet_length(e.data) = 0 OR e.flags & 8 <> 0 THEN
     DELETE FROM bellpush.retained WHERE topic = e.topic;
     RETURN;
   END IF;
@@ -1107,7 +1109,8 @@ BEGIN
     END IF;
   END IF;
   INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags)
-    VALUES (topic, nullif(type, ''), 'application/json', NULL, bytes, 0, flags);
+    VALUES (topic, nullif(type, ''), 'application/json', NULL, bytes, 0,
+            CASE WHEN op = 'DELETE' AND flags & 2 <> 0 THEN flags | 8 ELSE flags END);
 END $$;
 
 -- Runs with the rights of its caller, who needs the right TRIGGER on the table (owners have it).

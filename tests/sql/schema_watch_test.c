@@ -135,6 +135,22 @@ START_TEST(a_row_that_moves_leaves_and_arrives)
 }
 END_TEST
 
+START_TEST(a_retained_row_is_there_until_it_is_deleted_or_moves)
+{
+    db_do(db, "SELECT bellpush.watch('shop', 'of/{name}', columns => '{id}', retain => true)");
+    db_do(db, "INSERT INTO shop VALUES (1, 'ann'), (2, 'bob'), (3, 'cem')");
+    db_do(db, "UPDATE shop SET name = 'dan' WHERE id = 3");
+    db_do(db, "DELETE FROM shop WHERE id = 1");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(topic, ' ' ORDER BY topic) FROM "
+                                "bellpush.last_values('{of/+}')"),
+                     "of/bob of/dan");
+    db_do(db, "SELECT bellpush.set_mode('relay')");
+    db_do(db, "DELETE FROM shop");
+    ck_assert_int_eq(db_number(db, "SELECT bellpush.relay(100)"), 2);
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.retained"), "0");
+}
+END_TEST
+
 static const struct hostile {
     const char *value, *topic; /* SQL expression; what {name} makes of it */
 } hostiles[] = {
@@ -322,6 +338,7 @@ SUITE(schema_watch)
     tcase_add_test(tc, every_payload_says_its_part);
     tcase_add_test(tc, a_condition_chooses_rows);
     tcase_add_test(tc, a_row_that_moves_leaves_and_arrives);
+    tcase_add_test(tc, a_retained_row_is_there_until_it_is_deleted_or_moves);
     tcase_add_test(tc, no_value_can_forge_a_topic);
     tcase_add_test(tc, a_row_too_large_tells_its_key_only);
     tcase_add_test(tc, bad_watches_are_told_at_the_call);
