@@ -158,7 +158,6 @@ enum { PROCESSES = 4, NOTIFIED = 400 };
 struct process {
     struct pg_recorder *r;
     int ear, eye;
-    int since; /* turn of joining */
     bool elected, fresh;
 };
 
@@ -194,11 +193,12 @@ static void record(struct process *p, bool committed, bool answered)
 
 START_TEST(nothing_is_lost_or_doubled_whoever_dies)
 {
-    struct process p[PROCESSES] = { { NULL } };
+    struct process p[PROCESSES];
     int holder = -1;
 
     srandom((unsigned)_i + 1);
     notified_count = logged_count = 0;
+    memset(p, 0, sizeof(p));
     for (int i = 0; i < PROCESSES; i++)
         p[i].r = pg_recorder_new(&silent);
     for (int turn = 0; logged_count < NOTIFIED; turn++) {
