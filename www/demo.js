@@ -17,7 +17,9 @@
     var TYPES = ['message'].concat((document.body.dataset.types || '').split(' ').filter(Boolean));
 
     var set = document.body.dataset;
-    var push = new URL(set.push, location.href).href;
+    var link = document.createElement('a');
+    link.href = set.push;
+    var push = link.href; // in full
     var topic = (location.search.match(/[?&]topic=([^&]*)/) || [])[1];
     topic = topic ? decodeURIComponent(topic) : set.topic;
 
@@ -26,7 +28,7 @@
     var seenOrder = [];
     var count = 0, reconnects = 0, live = false, wasOpen = false, retryMs = RETRY_MIN_MS;
     var streams = false;  // an EventSource has once opened
-    var began = Date.now();
+    var began = 0;        // the first try
     var rows = {};        // by id: when its event came; if it is ours, when clicked, and the item
     var rowOrder = [];
     var waiting = [];     // rows to draw
@@ -84,17 +86,17 @@
         source.addEventListener('bellpush-gap', function (e) { gap(JSON.parse(e.data)); });
     }
 
-    // One question; then(answer), or again a little later.
-    function ask(from, then) {
+    // One question: then(answer), or a little later failed().
+    function ask(from, then, failed) {
         var xhr = new XMLHttpRequest();
-        function again() { lost(); later(function () { ask(from, then); }); }
+        function wrong() { lost(); later(failed); }
         xhr.open('GET', push + 'poll' + query(from));
         xhr.timeout = 60000;
-        xhr.onerror = xhr.ontimeout = again;
+        xhr.onerror = xhr.ontimeout = wrong;
         xhr.onload = function () {
             var answer = null;
-            try { answer = xhr.status === 200 ? JSON.parse(xhr.responseText) : null; } catch (e) { /* again */ }
-            if (!answer) { again(); return; }
+            try { answer = xhr.status === 200 ? JSON.parse(xhr.responseText) : null; } catch (e) { /* wrong */ }
+            if (!answer) { wrong(); return; }
             answer.events.forEach(took);
             cursor = answer.next;
             $('cursor').textContent = cursor;
@@ -103,11 +105,21 @@
         xhr.send();
     }
 
+    // The first question is not held, so that we soon know whether there is anybody.
     function poll() {
-        ask('&wait=25&since=' + encodeURIComponent(cursor), function (answer) {
+        var held = $('state').getAttribute('data-state') === 'polling';
+        ask('&since=' + encodeURIComponent(cursor) + (held ? '&wait=25' : '&wait=0'), function (answer) {
             opened('polling', 'connected by long-poll');
-            setTimeout(poll, answer.retry || 0);
-        });
+            setTimeout(poll, held ? answer.retry || 0 : 0);
+        }, poll);
+    }
+
+    function start() {
+        ask('&wait=0&since=' + PAST, function () {
+            live = true; // so far it was the past
+            began = Date.now();
+            if (window.EventSource) { listen(); } else { poll(); }
+        }, start);
     }
 
     // ---- events ---------------------------------------------------------------------------------
@@ -265,8 +277,5 @@
     });
 
     lost();
-    ask('&wait=0&since=' + PAST, function () {
-        live = true; // so far it was the past
-        if (window.EventSource) { listen(); } else { poll(); }
-    });
+    start();
 }());
