@@ -75,7 +75,10 @@ static void free_dial(struct pg_dial *d)
     pg_lookup_cancel(d->lookup);
     pg_watch_close(d->watch);
     PQfinish(d->pg);
-    PQconninfoFree(d->options); /* wipes the password */
+    for (PQconninfoOption *o = d->options; o && o->keyword; o++)
+        if (o->val && o->dispchar[0] == '*') /* a password */
+            explicit_bzero(o->val, strlen(o->val));
+    PQconninfoFree(d->options);
     free(d->host_text);
     free(d->port_text);
     buf_fini(&d->host);
