@@ -30,7 +30,7 @@ enum mode { PACED, LOADED, MODE__COUNT };
 
 struct options {
     size_t sizes[SIZES_MAX], n_sizes;
-    int rounds, ms, outstanding;
+    int rounds, ms, outstanding, nginx_processes;
     unsigned sites; /* bit per enum site_kind */
     bool each;      /* a transaction per event even under load */
     bool delay;
@@ -40,7 +40,7 @@ struct options {
 struct figure {
     double rates[ROUNDS_MAX]; /* deliveries per second */
     int n;
-    double cpu_seconds;
+    double cpu_seconds, holder_cpu_seconds;
     uint64_t deliveries;
     struct histogram latency;
 };
@@ -120,14 +120,15 @@ static void measure(struct bench *b, int site, struct load *l, struct publisher 
                     struct figure *f)
 {
     static struct load_sample sample; /* large */
-    struct usage before;
+    const struct site *s = b->sites[site];
 
     if (!load_run(l, p, window, WARM_RUN_MS, &sample))
         return;
-    before = site_usage(b->sites[site]);
+    struct usage all = site_usage(s), holder = site_holder_usage(s);
     if (!load_run(l, p, window, b->options.ms, &sample))
         return;
-    f->cpu_seconds += site_usage(b->sites[site]).cpu_seconds - before.cpu_seconds;
+    f->cpu_seconds += site_usage(s).cpu_seconds - all.cpu_seconds;
+    f->holder_cpu_seconds += site_holder_usage(s).cpu_seconds - holder.cpu_seconds;
     f->deliveries += sample.deliveries;
     f->rates[f->n++] = (double)sample.deliveries / sample.seconds;
     histogram_merge(&f->latency, &sample.latency);
@@ -177,12 +178,13 @@ static void print_figure(struct figure *f)
     double rate = median(f);
 
     if (f->n == 0) {
-        printf(" | %33s", "failed");
+        printf(" | %39s", "failed");
         return;
     }
-    printf(" | %9.0f %7.2f %7.2f %7.2f", rate, (double)histogram_at(&f->latency, 0.5) / 1e6,
+    printf(" | %9.0f %7.2f %7.2f %6.2f %6.2f", rate, (double)histogram_at(&f->latency, 0.5) / 1e6,
            (double)histogram_at(&f->latency, 0.99) / 1e6,
-           f->cpu_seconds * 1e6 / (double)f->deliveries);
+           f->cpu_seconds * 1e6 / (double)f->deliveries,
+           f->holder_cpu_seconds * 1e6 / (double)f->deliveries);
 }
 
 static void print_table(struct bench *b)
@@ -191,11 +193,11 @@ static void print_table(struct bench *b)
 
     snprintf(loaded, sizeof loaded, "%d events outstanding", b->options.outstanding);
     for (size_t i = 0; i < b->options.n_sizes; i++) {
-        printf("\n%5zu subscribers of one topic | %-33s | %s\n", b->options.sizes[i],
+        printf("\n%5zu subscribers of one topic | %-39s | %s\n", b->options.sizes[i],
                "one event outstanding", loaded);
         for (int k = 0; k < 2; k++)
-            printf("%s | %9s %7s %7s %7s", k ? "" : "                            ", "deliv./s",
-                   "p50 ms", "p99 ms", "cpu us");
+            printf("%s | %9s %7s %7s %6s %6s", k ? "" : "                            ", "deliv./s",
+                   "p50 ms", "p99 ms", "cpu us", "own us");
         printf("\n");
         for (int s = 0; s < SITE__COUNT; s++) {
             if (!b->sites[s])
@@ -279,7 +281,10 @@ static void start_sites(struct bench *b)
     for (int s = 0; s < SITE__COUNT; s++) {
         if (!(b->options.sites & 1u << s))
             continue;
-        b->places[s] = (struct site_place){ .top = top, .program = program, .bare = bare };
+        b->places[s] = (struct site_place){ .top = top,
+                                            .program = program,
+                                            .bare = bare,
+                                            .nginx_processes = b->options.nginx_processes };
         /* Each its own: a NOTIFY wakes every listener of a database. */
         if (databases[s])
             b->places[s].dsn = cluster_database(b->cluster, databases[s]);
@@ -320,7 +325,7 @@ static void run(struct bench *b, struct delay *d)
 static void usage(void)
 {
     fprintf(stderr, "usage: bench [--subscribers N,N] [--rounds N] [--ms N] [--outstanding N]\n"
-                    "             [--only NAME]… [--each] [--no-delay]\n"
+                    "             [--only NAME]… [--each] [--no-delay] [--nginx-processes N]\n"
                     "NAME: a part of a server's name, such as \"nginx\" or \"bare\"\n");
     exit(EXIT_FAILURE);
 }
@@ -343,11 +348,14 @@ static void read_options(struct options *o, int argc, char **argv)
         { "only", required_argument, NULL, 'n' },
         { "each", no_argument, NULL, 'e' },
         { "no-delay", no_argument, NULL, 'd' },
+        { "nginx-processes", required_argument, NULL, 'p' },
         { NULL, 0, NULL, 0 },
     };
     int c;
 
-    *o = (struct options){ { 1000, 5000 }, 2, 5, 800, UNDER_LOAD, 0, false, true };
+    *o = (struct options){
+        { 1000, 5000 }, 2, 5, 800, UNDER_LOAD, (int)sysconf(_SC_NPROCESSORS_ONLN), 0, false, true
+    };
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1)
         if (c == 's')
             read_sizes(o, optarg);
@@ -362,6 +370,8 @@ static void read_options(struct options *o, int argc, char **argv)
                 o->sites |= strstr(site_name((enum site_kind)s), optarg) ? 1u << s : 0;
         else if (c == 'e')
             o->each = true;
+        else if (c == 'p')
+            o->nginx_processes = atoi(optarg);
         else if (c == 'd')
             o->delay = false;
         else
@@ -369,7 +379,8 @@ static void read_options(struct options *o, int argc, char **argv)
     if (o->sites == 0)
         o->sites = (1u << SITE__COUNT) - 1;
     if (o->rounds < 1 || o->rounds > ROUNDS_MAX || o->outstanding < 1 ||
-        o->outstanding > OUTSTANDING_MAX || o->ms < 1 || o->n_sizes == 0 || o->sizes[0] == 0)
+        o->outstanding > OUTSTANDING_MAX || o->nginx_processes < 1 || o->ms < 1 ||
+        o->n_sizes == 0 || o->sizes[0] == 0)
         usage();
 }
 

@@ -4,8 +4,6 @@
  * One epoll, edge-triggered: a delivery costs one recv() and its share of an epoll_wait().
  */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -104,8 +102,6 @@ static void read_client(struct client *c)
             return;
         }
         l->now = now_ns();
-        /* An acknowledgement for each small segment would cost us more than reading it. */
-        setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){ 0 }, sizeof(int));
         if (sse_feed(&c->reader, (struct slice){ l->buffer, (size_t)n }, on_event, c) != RC_OK) {
             snprintf(l->why, sizeof l->why, "unexpected answer: %.100s", l->buffer);
             return;

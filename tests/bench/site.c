@@ -90,10 +90,11 @@ static void put_nginx_frame(struct site *s, struct buf *out, const char *load)
 
     buf_printf(out,
                "%s%sdaemon off;\npid %s/nginx.pid;\n"
-               "worker_processes 1;\nworker_rlimit_nofile %d;\n"
+               "worker_processes %d;\nworker_rlimit_nofile %d;\n"
                "events { worker_connections %d; }\n"
                "http {\naccess_log off;\nkeepalive_requests 100000000;\n",
-               load, geteuid() == 0 ? "user root;\n" : "", s->folder, CONNECTIONS, CONNECTIONS);
+               load, geteuid() == 0 ? "user root;\n" : "", s->folder, s->place->nginx_processes,
+               CONNECTIONS, CONNECTIONS);
     for (size_t i = 0; i < LENGTH(temps); i++)
         buf_printf(out, "%s_temp_path %s/%s;\n", temps[i], s->folder, temps[i]);
     buf_printf(out, "server {\nlisten 127.0.0.1:%d backlog=4096;\n", s->port);

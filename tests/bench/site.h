@@ -28,6 +28,7 @@ struct site_place {
     const char *program; /* bellpush.fcgi */
     const char *bare;    /* tests/bench/bare */
     const char *dsn;     /* a database with the schema */
+    int nginx_processes; /* worker processes of nginx, with or without nchan */
 };
 
 /* Start and wait until it answers; gives.  On failure shows its log and ends the program. */
