@@ -50,6 +50,8 @@ static const struct setting table[] = {
       "one-request mode (CGI, mod_fcgid): how many processes the site may run" },
     { "one_request",      CHOICE, AT(one_request),      "auto",   0, 0, "auto|yes|no",
       "does each process get one request at a time?" },
+    { "one_request_hold", TIME,   AT(one_request_hold_ms), "30s", 0, HOUR, NULL,
+      "one-request mode: longest hold; short where the web server gathers whole replies" },
     { "slots_file",       TEXT,   AT(slots_file),       "",       0, 0, NULL,
       "one-request mode: lock file shared by all processes; empty: in the temporary folder" },
     { "drain",            TIME,   AT(drain_ms),         "10s",    0, HOUR, NULL,

@@ -20,7 +20,6 @@
 
 enum {
     TURN_PASSES = 4, /* a turn may call for another (an answer, then its sending) */
-    ONE_SLOT_HOLD_MS = 30000,
     SHORTENED_HOLD_MS = 25000,
     RETRY_FULL_FACTOR = 10,
 };
@@ -235,7 +234,7 @@ static struct grant grant_one_slot(struct server *s, int64_t wanted_ms)
     }
     int slot = slot_take(s->slots_fd, slots);
     if (slot >= 0)
-        return (struct grant){ .hold_ms = least(wanted_ms, ONE_SLOT_HOLD_MS),
+        return (struct grant){ .hold_ms = least(wanted_ms, s->conf->one_request_hold_ms),
                                .retry_ms = jitter(s->conf->retry_ms / 4),
                                .slot = slot };
     return (struct grant){ .retry_ms = jitter(s->conf->retry_ms * 2), .slot = -1 };

@@ -188,7 +188,7 @@ END_TEST
 
 void flow_tests(TCase *tc, const struct web_way *way)
 {
-    if (!way->gathers) {
+    if (!way->traits.gathers) {
         tcase_add_test(tc, head_arrives_before_any_event);
         tcase_add_test(tc, each_sse_event_arrives_before_the_next_is_published);
         tcase_add_test(tc, each_line_arrives_before_the_next_is_published);

@@ -12,13 +12,13 @@ struct web web;
 
 /* lighttpd answers for itself, in HTML, where a URL holds encoded control characters. */
 static const struct web_way ways[] = {
-    [FRONT_NGINX] = { { "nginx", false, 1000, true, false }, false, true, true },
-    [FRONT_LIGHTTPD] = { { "lighttpd", false, 1000, false, false }, false, true, true },
-    [FRONT_APACHE_PROXY_FCGI] = { { "apache_proxy_fcgi", false, 1000, true, false }, false, false, true },
-    [FRONT_APACHE_FCGID] = { { "apache_fcgid", true, 4, true, false }, false, false, false },
-    [FRONT_APACHE_CGI] = { { "apache_cgi", true, 4, true, false }, false, false, false },
-    [FRONT_SHARED_FCGI] = { { "shared_hosting_fcgi", true, 4, true, true }, true, false, false },
-    [FRONT_SHARED_CGI] = { { "shared_hosting_cgi", true, 4, true, false }, false, false, false },
+    [FRONT_NGINX] = { { "nginx", false, 1000, true, false }, true, true },
+    [FRONT_LIGHTTPD] = { { "lighttpd", false, 1000, false, false }, true, true },
+    [FRONT_APACHE_PROXY_FCGI] = { { "apache_proxy_fcgi", false, 1000, true, false }, false, true },
+    [FRONT_APACHE_FCGID] = { { "apache_fcgid", true, 4, true, false }, false, false },
+    [FRONT_APACHE_CGI] = { { "apache_cgi", true, 4, true, false }, false, false },
+    [FRONT_SHARED_FCGI] = { { "shared_hosting_fcgi", true, 4, true, true }, false, false },
+    [FRONT_SHARED_CGI] = { { "shared_hosting_cgi", true, 4, true, false }, false, false },
 };
 
 /* Fronts that see a client's leaving only when they write to it get more to write. */

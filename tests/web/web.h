@@ -21,7 +21,6 @@ enum {
 /* What can be said of a way to serve, before asking. */
 struct web_way {
     struct stage_traits traits;
-    bool gathers;      /* gives the reply only when it ends (64 KB buffer, not ours to set) */
     bool sees_leaving; /* tells the worker at once that a client has left; others at a write */
     bool lasting;      /* the worker outlives its requests and may be killed and stopped apart */
 };
