@@ -262,11 +262,11 @@ void delay_print(const struct delay *d)
 {
     if (d->streamed_ms <= 0)
         return;
-    printf("\ncommit -> one client                            |  p50 ms |  p99 ms\n"
-           "stream through the worker and nginx             | %7.3f | %7.3f\n"
-           "of that the log: bellpush.publish, bell, read   | %7.3f | %7.3f\n"
-           "bare LISTEN loop, data in the NOTIFY            | %7.3f | %7.3f\n"
-           "bare LISTEN loop, and a SELECT                  | %7.3f | %7.3f\n",
+    printf("\ncommit -> one client                             |  p50 ms |  p99 ms\n"
+           "stream through the worker and nginx              | %7.3f | %7.3f\n"
+           "LISTEN loop on the same log: publish, bell, read | %7.3f | %7.3f\n"
+           "bare LISTEN loop, plain NOTIFY with the data     | %7.3f | %7.3f\n"
+           "bare LISTEN loop, plain NOTIFY and a SELECT      | %7.3f | %7.3f\n",
            d->streamed_ms, d->streamed_p99_ms, d->read_ms, d->read_p99_ms, d->listened_ms,
            d->listened_p99_ms, d->fetched_ms, d->fetched_p99_ms);
 }
