@@ -282,8 +282,13 @@ static void start_sites(struct bench *b)
         exit(EXIT_FAILURE);
     }
     for (int s = 0; s < SITE__COUNT; s++) {
+        const char *missing = site_missing((enum site_kind)s);
         if (!(b->options.sites & 1u << s))
             continue;
+        if (missing) {
+            fprintf(stderr, "bench: without %s: %s\n", site_name((enum site_kind)s), missing);
+            continue;
+        }
         b->places[s] = (struct site_place){ .top = top,
                                             .program = program,
                                             .bare = bare,

@@ -10,6 +10,8 @@
 #include "tests/peers/http.h"
 #include "tests/peers/process.h"
 
+#define NCHAN "/usr/lib/nginx/modules/ngx_nchan_module.so"
+
 enum { START_MS = 15000, STOP_MS = 3000, ANSWER_MS = 2000, CONNECTIONS = 16000 };
 
 struct site {
@@ -164,7 +166,7 @@ static void start_nchan(struct site *s)
 {
     struct buf conf = BUF_EMPTY;
 
-    put_nginx_frame(s, &conf, "load_module /usr/lib/nginx/modules/ngx_nchan_module.so;\n");
+    put_nginx_frame(s, &conf, "load_module " NCHAN ";\n");
     buf_puts(&conf, "location ~ ^/sub/(.+)$ {\n  nchan_subscriber eventsource;\n"
                     "  nchan_channel_id $1;\n  nchan_subscriber_first_message newest;\n}\n"
                     "location ~ ^/pub/(.+)$ {\n  nchan_publisher;\n  nchan_channel_id $1;\n}\n"
@@ -203,6 +205,17 @@ static bool is_ready(void *arg)
     ready = worker ? http_status(h) == 200 : http_status(h) > 0;
     http_free(h);
     return ready;
+}
+
+const char *site_missing(enum site_kind kind)
+{
+    if ((kind == SITE_NGINX || kind == SITE_NCHAN) && access("/usr/sbin/nginx", X_OK))
+        return "no /usr/sbin/nginx";
+    if (kind == SITE_LIGHTTPD && access("/usr/sbin/lighttpd", X_OK))
+        return "no /usr/sbin/lighttpd";
+    if (kind == SITE_NCHAN && access(NCHAN, R_OK))
+        return "no " NCHAN " (Debian: libnginx-mod-nchan)";
+    return NULL;
 }
 
 struct site *site_start(enum site_kind kind, const struct site_place *place)

@@ -31,6 +31,9 @@ struct site_place {
     int nginx_processes; /* worker processes of nginx, with or without nchan */
 };
 
+/* What stands in its way on this machine; NULL: nothing. */
+const char *site_missing(enum site_kind);
+
 /* Start and wait until it answers; gives.  On failure shows its log and ends the program. */
 struct site *site_start(enum site_kind, const struct site_place *) MUST_USE;
 void site_stop(struct site *);
