@@ -25,6 +25,7 @@ enum state {
     STATE_WAITING,   /* f->since is known, the log's epoch is not */
     STATE_LOCATING,  /* source_locate() is under way; f->since is kept */
     STATE_REPLAYING, /* source_replay() is under way; f->head is kept */
+    STATE_WALKING,   /* through the journal, at one go */
     STATE_LIVE,      /* everything committed has been handed out */
     STATE_PAUSED,    /* the reader takes no more; f->seq is all that is kept */
 };
@@ -99,7 +100,7 @@ static void walk_journal(struct follow *f)
     struct server *s = f->server;
     struct event *event;
 
-    f->state = STATE_LIVE;
+    f->state = STATE_WALKING;
     while ((event = journal_next(s->journal, f->seq))) {
         enum rc rc = RC_OK;
         if (hub_wants(s->hub, &f->sub, event_fields(event)->topic))
@@ -114,6 +115,7 @@ static void walk_journal(struct follow *f)
     if (f->seq < s->head)
         f->seq = s->head;
     s->stats.journal_replays++;
+    f->state = STATE_LIVE;
     if (f->ops->caught_up(f) == RC_AGAIN)
         pause_reader(f);
 }
@@ -298,8 +300,8 @@ void follow_interrupt(struct follow *f, enum gap_reason reason, int64_t continue
         find_place(f);
         return;
     }
-    /* Who reads pages, or will, finds a hole by itself; and who came from a process that is ahead of
-       this one may be beyond it. */
+    /* Who reads pages, or will, finds a hole by itself; and who came from a process that is ahead
+       of this one may be beyond it. */
     if (reason == GAP_EXPIRED && (f->state != STATE_LIVE || f->seq >= continues_after))
         return;
     source_cancel(f->call);
@@ -369,6 +371,7 @@ int64_t follow_cursor(const struct follow *f)
     case STATE_LIVE:
         return f->seq > f->server->head ? f->seq : f->server->head;
     case STATE_REPLAYING:
+    case STATE_WALKING:
     case STATE_PAUSED:
         break;
     }

@@ -11,6 +11,8 @@
 #include "sql/pg_conn.h"
 #include "sql/pg_dial.h"
 
+enum { PARAMS_MAX = 10 }; /* publish_batch() has that many */
+
 struct pg_conn {
     struct pg_loop *loop;
     const struct pg_conn_ops *ops;
@@ -299,25 +301,46 @@ static enum rc sent(struct pg_conn *c, int ok, uint64_t deadline_ms, pg_reply_fn
     return RC_OK;
 }
 
+/* Parameters as libpq wants them. */
+struct laid_out {
+    Oid types[PARAMS_MAX];
+    const char *values[PARAMS_MAX];
+    int lengths[PARAMS_MAX], formats[PARAMS_MAX];
+};
+
+static bool lay_out(struct laid_out *out, const struct pg_param *params, size_t n)
+{
+    for (size_t i = 0; i < n && n <= PARAMS_MAX; i++) {
+        if (params[i].value.len > INT32_MAX)
+            return false;
+        out->types[i] = params[i].type;
+        out->values[i] = params[i].value.at;
+        out->lengths[i] = (int)params[i].value.len;
+        out->formats[i] = 1;
+    }
+    return n <= PARAMS_MAX;
+}
+
 enum rc pg_conn_ask(struct pg_conn *c, const char *sql, const struct pg_param *params, size_t n,
                     uint64_t deadline_ms, pg_reply_fn *fn, void *arg)
 {
-    enum { MOST = 10 }; /* publish_batch() has that many */
-    Oid types[MOST];
-    const char *values[MOST];
-    int lengths[MOST], formats[MOST];
+    struct laid_out p;
 
-    if (!pg_conn_is_idle(c) || n > MOST)
+    if (!pg_conn_is_idle(c) || !lay_out(&p, params, n))
         return RC_NOMEM;
-    for (size_t i = 0; i < n; i++) {
-        if (params[i].value.len > INT32_MAX)
-            return RC_NOMEM;
-        types[i] = params[i].type;
-        values[i] = params[i].value.at;
-        lengths[i] = (int)params[i].value.len;
-        formats[i] = 1;
-    }
-    return sent(c, PQsendQueryParams(c->pg, sql, (int)n, types, values, lengths, formats, 1),
+    return sent(c,
+                PQsendQueryParams(c->pg, sql, (int)n, p.types, p.values, p.lengths, p.formats, 1),
+                deadline_ms, fn, arg);
+}
+
+enum rc pg_conn_execute(struct pg_conn *c, const char *statement, const struct pg_param *params,
+                        size_t n, uint64_t deadline_ms, pg_reply_fn *fn, void *arg)
+{
+    struct laid_out p;
+
+    if (!pg_conn_is_idle(c) || !lay_out(&p, params, n))
+        return RC_NOMEM;
+    return sent(c, PQsendQueryPrepared(c->pg, statement, (int)n, p.values, p.lengths, p.formats, 1),
                 deadline_ms, fn, arg);
 }
 

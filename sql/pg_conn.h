@@ -6,9 +6,9 @@
  *         '-------- down() ----------+-----------+--------'
  *
  * One at a time, because a statement that waits (for a lock, for a disk) would hold up all that had
- * been sent behind it; who wants more at once opens more connections.  Statements are unnamed:
- * nothing is lost when a pooler changes the session beneath, and the functions called keep their
- * own plans.  Results come in binary format, but for pg_conn_run().
+ * been sent behind it; who wants more at once opens more connections.  Statements are unnamed,
+ * unless the session is known to be ours alone: nothing is lost when a pooler changes the session
+ * beneath, and the functions called keep their own plans.  Results come in binary format, but for pg_conn_run().
  *
  * A callback may do anything with its connection but free the struct owner under it: ask, close,
  * open, free.
@@ -63,6 +63,10 @@ int pg_conn_backend(const struct pg_conn *); /* process id, as the server said a
  */
 enum rc pg_conn_ask(struct pg_conn *, const char *sql, const struct pg_param *, size_t n,
                     uint64_t deadline_ms, pg_reply_fn *, void *arg) MUST_USE;
+
+/* The same for a statement that was prepared in this session (PREPARE by pg_conn_run()). */
+enum rc pg_conn_execute(struct pg_conn *, const char *statement, const struct pg_param *, size_t n,
+                        uint64_t deadline_ms, pg_reply_fn *, void *arg) MUST_USE;
 
 /* The same for one or several statements without parameters or binary results. */
 enum rc pg_conn_run(struct pg_conn *, const char *sql, uint64_t deadline_ms, pg_reply_fn *,

@@ -34,10 +34,9 @@ enum {
     SCHEMA_VERSION = 1, /* that this program speaks */
     PAGE_ROWS = 1000,
     PAGE_BYTES = 4 << 20,
-    BEHIND_MS = 10 * 1000, /* nothing was read for so long: the process was stopped */
-    HELLO_MIN_MS = 200,    /* not more often, whatever rings */
-    TICK_MS = 1000,        /* at most, with jitter: look at the log, stand for election */
-    JUNIOR_MS = 1250,      /* the first tick: all seniors have stood for election before us */
+    HELLO_MIN_MS = 200, /* not more often, whatever rings */
+    TICK_MS = 1000,     /* at most, with jitter: look at the log, stand for election */
+    JUNIOR_MS = 1250,   /* the first tick: all seniors have stood for election before us */
     REPORT_MS = 10 * 1000,
     PATIENCE_MS = 10 * 1000,
     REFUSED_MS = 5 * 1000, /* a person must act first: no hurry */
@@ -66,20 +65,13 @@ static void on_attempt(struct alarm *alarm)
     pg_conn_open(l->conn);
 }
 
-static void drop_page(struct pg_listen *l)
-{
-    pg_page_fini(&l->page);
-    l->holding = false;
-}
-
 static void go_away(struct pg_listen *l, const char *why, uint64_t retry_ms)
 {
     const char *own = l->server->conf->listen_database;
     bool was_connected = is_connected(l);
 
     l->state = PG_AWAY;
-    drop_page(l);
-    l->direct = l->hearing = l->elected = l->fresh = false;
+    l->prepared = l->direct = l->hearing = l->elected = l->fresh = false;
     l->rung = l->recorded = l->record_later = l->curious = false;
     l->want_read = l->want_hello = l->want_session = l->want_bid = false;
     l->want_probe = l->want_report = false;
@@ -202,43 +194,33 @@ static void go_live(struct pg_listen *l)
 }
 
 /* Plain NOTIFYs that have become events need not be recorded any more. */
-static void tell_recorder(struct pg_listen *l)
+static void tell_recorder(struct pg_listen *l, const struct pg_page *page)
 {
-    for (size_t i = 0; i < l->page.n; i++) {
-        const struct event_fields *f = event_fields(l->page.events[i]);
+    for (size_t i = 0; i < page->n; i++) {
+        const struct event_fields *f = event_fields(page->events[i]);
         if (f->flags & EVENT_NOTIFIED)
             pg_recorder_seen(l->recorder, f->topic, f->data, f->seq > l->joined_at,
                              pg_listen_now(l));
     }
 }
 
-static void tell_page(struct pg_listen *l)
+static void tell_page(struct pg_listen *l, const struct pg_page *page)
 {
-    tell_recorder(l);
-    if (l->page.n > 0)
-        server_events(l->server, l->page.events, l->page.n, l->page.upto);
-    if (l->after < l->page.upto)
-        l->after = l->page.upto;
-    drop_page(l);
-    l->want_read |= l->full;
-    if (!l->full && l->state == PG_CATCHING_UP)
-        go_live(l);
-    l->fresh |= !l->full && l->read_counts;
-}
-
-/*
- * Who reads the newest rows as they come finds them all.  Who has fallen behind may find that
- * retention was quicker: rows are missing before or among those that came.  Its mark, read after
- * the rows, tells; so then hello() speaks before the page is told, and the server tells of the gap.
- */
-static bool is_behind(const struct pg_listen *l)
-{
-    return l->state == PG_CATCHING_UP || l->full || l->read_ms + BEHIND_MS < pg_listen_now(l);
+    tell_recorder(l, page);
+    if (page->pruned_to > l->after) { /* retention was quicker: rows are missing, before or among */
+        int64_t head = page->upto > page->pruned_to ? page->upto : page->pruned_to;
+        l->after = server_epoch(l->server, l->server->epoch, page->pruned_to, head);
+    }
+    if (page->n > 0)
+        server_events(l->server, page->events, page->n, page->upto);
+    if (l->after < page->upto)
+        l->after = page->upto;
 }
 
 static void on_read(void *arg, const PGresult *result, const char *why)
 {
     struct pg_listen *l = arg;
+    struct pg_page page;
 
     if (!result)
         return;
@@ -246,22 +228,23 @@ static void on_read(void *arg, const PGresult *result, const char *why)
         refuse_result(l, result, why);
         return;
     }
-    enum rc rc = pg_page_read(result, l->server->epoch, &l->page);
+    enum rc rc = pg_page_read(result, l->server->epoch, &page);
     if (rc != RC_OK) {
         refuse(l, rc == RC_NOMEM ? "out of memory" : "read() gave rows of another form");
         return;
     }
-    const struct pg_page *page = &l->page;
+    bool full = page.n == PAGE_ROWS ||
+                (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= PAGE_BYTES);
     l->server->stats.reads++;
-    l->full = page->n == PAGE_ROWS ||
-              (page->n > 0 && page->bytes + (size_t)l->max_event_bytes >= PAGE_BYTES);
-    l->curious |= l->answering && page->n == 0;
-    l->holding = page->n > 0 && is_behind(l);
-    l->want_hello |= l->holding;
-    l->want_hello |= l->curious && pg_listen_now(l) >= l->hello_ms + HELLO_MIN_MS;
     l->read_ms = pg_listen_now(l);
-    if (!l->holding)
-        tell_page(l);
+    l->want_read |= full;
+    l->curious |= l->answering && page.n == 0;
+    l->want_hello |= l->curious && pg_listen_now(l) >= l->hello_ms + HELLO_MIN_MS;
+    l->fresh |= !full && l->read_counts;
+    tell_page(l, &page);
+    pg_page_fini(&page);
+    if (!full && l->state == PG_CATCHING_UP)
+        go_live(l);
     pg_listen_next(l);
 }
 
@@ -278,8 +261,9 @@ static void read_on(struct pg_listen *l)
     l->read_counts = l->elected;
     l->answering = l->rung;
     l->want_read = l->rung = l->recorded = false;
-    if (pg_conn_ask(l->conn, "SELECT " PG_ROW_COLUMNS " FROM bellpush.read($1, $2, $3)", params,
-                    LENGTH(params), pg_listen_patience(l), on_read, l) != RC_OK)
+    const char *sql = l->prepared ? "bellpush_read" : PG_LISTEN_READ;
+    if ((l->prepared ? pg_conn_execute : pg_conn_ask)(l->conn, sql, params, LENGTH(params),
+                                                      pg_listen_patience(l), on_read, l) != RC_OK)
         refuse(l, "out of memory");
 }
 
@@ -324,8 +308,6 @@ static void on_hello(void *arg, const PGresult *result, const char *why)
     snprintf(name, sizeof(name), "%.*s", (int)epoch.len, epoch.at);
     l->after = server_epoch(l->server, name, pg_field_number(result, 0, 2, 0), head);
     l->want_read |= head > l->after;
-    if (l->holding)
-        tell_page(l);
     pg_listen_standing(l);
     pg_listen_next(l);
 }
@@ -477,7 +459,6 @@ void pg_listen_free(struct pg_listen *l)
         return;
     alarm_cancel(&l->again);
     pg_conn_free(l->conn);
-    drop_page(l);
     pg_recorder_free(l->recorder);
     free(l);
 }

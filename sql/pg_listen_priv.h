@@ -13,6 +13,8 @@
 #include "sql/pg_rows.h"
 #include "sql/pg_source.h"
 
+#define PG_LISTEN_READ "SELECT " PG_ROW_COLUMNS " FROM bellpush.read($1, $2, $3)"
+
 enum pg_listen_state {
     PG_AWAY, /* waiting for the next attempt */
     PG_CONNECTING,
@@ -35,12 +37,10 @@ struct pg_listen {
     char probe[40];  /* our own channel */
 
     int64_t after;           /* read on from here */
-    struct pg_page page;     /* read, but not told before hello() has spoken */
-    bool holding;            /* such a page */
-    bool full;               /* the page: there may be more */
     int64_t joined_at;       /* the log's head just after we had begun to listen */
     int64_t max_event_bytes; /* a page may end so much before its limit */
     bool direct;             /* the session is our own */
+    bool prepared;           /* and knows bellpush_read */
     bool hearing;            /* LISTEN is known to work */
     bool elected;            /* we hold the housekeeper's lock */
     bool fresh;              /* and have read the log to its end since */
