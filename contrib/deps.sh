@@ -26,7 +26,10 @@ test                 | libapache2-mod-fcgid   | Apache, one request per process
 test                 | spawn-fcgi             | a starter of workers
 test                 | libfcgi-bin            | cgi-fcgi, an oracle for our FastCGI
 test                 | fcgiwrap               | the insert script of the demo page behind nginx
-test                 | check                  | unit tests
+test                 | lighttpd-mod-deflate   | to see that it leaves streams alone
+test                 | media-types            | the table of types that web servers read
+test                 | pgbouncer              | a pooler to work behind
+test bench           | check                  | unit tests
 test bench           | libcurl4-gnutls-dev|libcurl4-openssl-dev|libcurl4-nss-dev | HTTP client of the tests
 test                 | clang                  | the second compiler
 test                 | libclang-rt-dev|libclang-rt-14-dev|libclang-rt-19-dev | its sanitizers and fuzzer

@@ -113,14 +113,12 @@ static void put_data(struct buf *out, struct slice data)
     }
 }
 
-static void put_sse_head(const struct event_fields *e, struct buf *out)
+static void put_id(const struct event_fields *e, struct buf *out)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
 
     cursor_text(e->epoch, e->seq, cursor);
     buf_printf(out, "id: %s\n", cursor);
-    if (e->type.len)
-        put_line(out, "event: ", e->type);
 }
 
 static enum rc encode_sse(const struct event *event, struct buf *out)
@@ -128,7 +126,9 @@ static enum rc encode_sse(const struct event *event, struct buf *out)
     const struct event_fields *e = event_fields(event);
 
     buf_reserve(out, e->data.len + e->topic.len + e->type.len + 96);
-    put_sse_head(e, out);
+    put_id(e, out);
+    if (e->type.len)
+        put_line(out, "event: ", e->type);
     put_line(out, "topic: ", e->topic);
     if (utf8_valid(e->data)) {
         put_data(out, e->data);
@@ -141,9 +141,10 @@ static enum rc encode_sse(const struct event *event, struct buf *out)
     return buf_rc(out);
 }
 
+/* Without an event: line, so that a page's onmessage sees all of them: the type is in the object. */
 static enum rc encode_sse_json(const struct event *event, struct buf *out)
 {
-    put_sse_head(event_fields(event), out);
+    put_id(event_fields(event), out);
     buf_puts(out, "data: ");
     (void)encode_json(event, out);
     buf_puts(out, "\n\n");

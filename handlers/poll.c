@@ -121,7 +121,7 @@ static void put_head(const struct poll *p, struct slice etag, size_t length, str
     }
     if (length)
         buf_printf(head, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-                   p->callback ? "application/javascript; charset=utf-8" : "application/json",
+                   p->callback ? "text/javascript; charset=utf-8" : "application/json",
                    length);
 }
 
@@ -389,7 +389,7 @@ void poll_serve(const struct visit *v)
         if (v->is_head) {
             struct buf head = BUF_EMPTY;
             buf_printf(&head, "Content-Type: %s\r\nCache-Control: no-store, no-transform\r\n",
-                       q.callback.len ? "application/javascript; charset=utf-8"
+                       q.callback.len ? "text/javascript; charset=utf-8"
                                       : "application/json");
             buf_put(&head, v->common);
             reply_begin(v->request, 200, buf_slice(&head));

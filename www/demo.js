@@ -12,9 +12,6 @@
     'use strict';
 
     var OPEN_MS = 5000, RETRY_MIN_MS = 500, RETRY_MAX_MS = 15000, ROWS = 50, PAST = '-10m';
-    // Watched tables publish without a type, unless watch() was given one; an EventSource must be told
-    // the name of each type that it shall hear.
-    var TYPES = ['message'].concat((document.body.dataset.types || '').split(' ').filter(Boolean));
 
     var set = document.body.dataset;
     var link = document.createElement('a');
@@ -80,9 +77,7 @@
             lost();
             if (source.readyState === EventSource.CLOSED) { failed(); }
         };
-        TYPES.forEach(function (type) {
-            source.addEventListener(type, function (e) { took(JSON.parse(e.data)); });
-        });
+        source.onmessage = function (e) { took(JSON.parse(e.data)); };
         source.addEventListener('bellpush-gap', function (e) { gap(JSON.parse(e.data)); });
     }
 

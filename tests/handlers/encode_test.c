@@ -186,7 +186,7 @@ START_TEST(sse_json_is_the_json_object_on_one_line)
     sse_feed(&sse, encode(e, ENC_SSE_JSON));
     struct sse_event *got = sse_next(&sse);
     ck_assert_ptr_nonnull(got);
-    ck_assert_str_eq(got->type, "kind");
+    ck_assert_str_eq(got->type, "message");
     struct slice json = encode(e, ENC_JSON);
     ck_assert_uint_eq(got->data_len, json.len);
     ck_assert(memcmp(got->data, json.at, json.len) == 0);

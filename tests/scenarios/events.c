@@ -160,7 +160,7 @@ START_TEST(format_json_tells_everything_about_an_event)
     reader_init(&r, text("topic=%s&format=json", topic));
     stage_publish(topic, "note", "cr\rcrlf\r\n<&>\"");
     const struct sse_event *e = reader_next(&r);
-    ck_assert_str_eq(e->type, "note");
+    ck_assert_str_eq(e->type, "message"); /* so that onmessage sees it, too */
     json_t *object = json_loads(e->data, 0, NULL);
     ck_assert_ptr_nonnull(object);
     ck_assert_str_eq(member(object, "data"), "cr\rcrlf\r\n<&>\"");
