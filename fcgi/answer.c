@@ -1,5 +1,5 @@
 /*
- * answer.c - the head of a reply as CGI wants it, and refusals that the transport itself makes.
+ * answer.c - what FastCGI and CGI have in common of a reply.
  */
 #include "fcgi/answer.h"
 
@@ -50,6 +50,36 @@ void answer_head(struct buf *out, int status, struct slice headers)
     buf_printf(out, "Status: %d %s\r\n", status, answer_reason(status));
     buf_put(out, headers);
     buf_puts(out, "\r\n");
+}
+
+enum rc answer_begin(struct request *r, int status, struct slice headers)
+{
+    struct buf head = BUF_EMPTY;
+
+    turn_add(r->server, &answer_of(r)->turn); /* a reply that breaks is ended there, too */
+    answer_head(&head, status, headers);
+    enum rc rc = buf_rc(&head);
+    if (rc == RC_OK)
+        rc = answer_write(r, buf_slice(&head));
+    buf_fini(&head);
+    return rc;
+}
+
+enum rc answer_write(struct request *r, struct slice bytes)
+{
+    turn_add(r->server, &answer_of(r)->turn);
+    return outbox_put(&answer_of(r)->out, bytes);
+}
+
+enum rc answer_lend(struct request *r, struct event *event, struct slice bytes)
+{
+    turn_add(r->server, &answer_of(r)->turn);
+    return outbox_lend(&answer_of(r)->out, event, bytes);
+}
+
+size_t answer_queued(const struct request *r)
+{
+    return answer_of(r)->out.bytes;
 }
 
 void answer_problem(struct request *r, int status, const char *detail, int retry_after_s)

@@ -1,10 +1,33 @@
 /*
- * answer.h - the head of a reply as CGI wants it, and refusals that the transport itself makes.
+ * answer.h - what FastCGI and CGI have in common: a request with its reply on the way out, the head
+ * of a reply as CGI wants it, and refusals that the transport itself makes.
  */
 #ifndef FCGI_ANSWER_H
 #define FCGI_ANSWER_H
 
-#include "core/request.h"
+#include "core/outbox.h"
+#include "core/server.h"
+
+/*
+ * Embedded in the transport.  Whatever is queued puts `turn` on the list: its run() sends, once per
+ * turn of the loop.  Set request.server first.
+ */
+struct answer {
+    struct request request;
+    struct outbox out;
+    struct turn turn;
+};
+
+static inline struct answer *answer_of(const struct request *r)
+{
+    return CONTAINER(r, struct answer, request);
+}
+
+/* Four of the six request_ops: queue, and send at the end of this turn. */
+enum rc answer_begin(struct request *, int status, struct slice headers);
+enum rc answer_write(struct request *, struct slice);
+enum rc answer_lend(struct request *, struct event *, struct slice);
+size_t answer_queued(const struct request *);
 
 /* "Not Found"; of a status unknown to us, what its hundred means. */
 const char *answer_reason(int status);

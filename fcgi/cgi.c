@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/outbox.h"
 #include "core/text.h"
 #include "fcgi/answer.h"
 #include "fcgi/fcgi_wire.h"
@@ -40,9 +39,7 @@ struct end {
 
 struct cgi {
     struct server *server;
-    struct request request;
-    struct outbox out;
-    struct turn turn;
+    struct answer answer;
     struct alarm alarm;
     struct end from, to;
     enum cgi_state state;
@@ -63,7 +60,7 @@ static void free_if_over(struct cgi *c)
 
     if (c->handles > 0 || !c->freed)
         return;
-    outbox_fini(&c->out);
+    outbox_fini(&c->answer.out);
     buf_fini(&c->params);
     buf_fini(&c->body);
     free(c);
@@ -96,8 +93,8 @@ static void finish(struct cgi *c)
     bool held = c->state == CGI_ANSWERING;
     c->state = CGI_OVER;
     if (held)
-        request_gone(&c->request);
-    turn_cancel(c->server, &c->turn);
+        request_gone(&c->answer.request);
+    turn_cancel(c->server, &c->answer.turn);
     alarm_cancel(&c->alarm);
     /* The web server waits for the end of the output: this comes before anything slow. */
     end_close(&c->to);
@@ -117,7 +114,7 @@ static void on_late(struct alarm *alarm)
 
 static struct cgi *cgi_of(const struct request *r)
 {
-    return CONTAINER(r, struct cgi, request);
+    return CONTAINER(r, struct cgi, answer.request);
 }
 
 static struct slice op_header(const struct request *r, const char *name)
@@ -125,53 +122,20 @@ static struct slice op_header(const struct request *r, const char *name)
     return params_header(buf_slice(&cgi_of(r)->params), name);
 }
 
-static enum rc op_begin(struct request *r, int status, struct slice headers)
-{
-    struct cgi *c = cgi_of(r);
-    struct buf head = BUF_EMPTY;
-
-    turn_add(c->server, &c->turn);
-    answer_head(&head, status, headers);
-    enum rc rc = buf_rc(&head);
-    if (rc == RC_OK)
-        rc = outbox_put(&c->out, buf_slice(&head));
-    buf_fini(&head);
-    return rc;
-}
-
-static enum rc op_write(struct request *r, struct slice bytes)
-{
-    struct cgi *c = cgi_of(r);
-    turn_add(c->server, &c->turn);
-    return outbox_put(&c->out, bytes);
-}
-
-static enum rc op_lend(struct request *r, struct event *event, struct slice bytes)
-{
-    struct cgi *c = cgi_of(r);
-    turn_add(c->server, &c->turn);
-    return outbox_lend(&c->out, event, bytes);
-}
-
 static void op_end(struct request *r)
 {
     struct cgi *c = cgi_of(r);
     c->state = CGI_ENDING;
-    turn_add(c->server, &c->turn);
-}
-
-static size_t op_queued(const struct request *r)
-{
-    return cgi_of(r)->out.bytes;
+    turn_add(c->server, &c->answer.turn);
 }
 
 static const struct request_ops ops = {
     .header = op_header,
-    .begin = op_begin,
-    .write = op_write,
-    .lend = op_lend,
+    .begin = answer_begin,
+    .write = answer_write,
+    .lend = answer_lend,
     .end = op_end,
-    .queued = op_queued,
+    .queued = answer_queued,
 };
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -183,7 +147,7 @@ static void on_output(uv_poll_t *poll, int status, int events)
     if (status < 0 || events & UV_PRIORITIZED)
         finish(c);
     else
-        turn_add(c->server, &c->turn);
+        turn_add(c->server, &c->answer.turn);
 }
 
 static void watch_output(struct cgi *c)
@@ -195,33 +159,33 @@ static void watch_output(struct cgi *c)
 
 static void on_turn(struct turn *turn)
 {
-    struct cgi *c = CONTAINER(turn, struct cgi, turn);
+    struct cgi *c = CONTAINER(turn, struct cgi, answer.turn);
     bool was_stuck = c->stuck;
-    size_t waiting = c->out.bytes;
+    size_t waiting = c->answer.out.bytes;
 
-    if (c->request.broken) { /* out of memory: half a reply must not look whole */
+    if (c->answer.request.broken) { /* out of memory: half a reply must not look whole */
         finish(c);
         return;
     }
-    enum rc rc = outbox_send(&c->out, c->to.fd, NULL, NULL);
+    enum rc rc = outbox_send(&c->answer.out, c->to.fd, NULL, NULL);
     c->stuck = rc == RC_AGAIN;
     if ((rc == RC_OK && c->state == CGI_ENDING) || (rc != RC_OK && rc != RC_AGAIN)) {
         finish(c);
         return;
     }
-    if (c->stuck && c->state == CGI_ENDING && (!c->alarm.link || waiting != c->out.bytes))
+    if (c->stuck && c->state == CGI_ENDING && (!c->alarm.link || waiting != c->answer.out.bytes))
         alarm_set(c->server->wheel, &c->alarm, FLUSH_MS, on_late);
     if (c->stuck != was_stuck)
         watch_output(c);
     if (rc == RC_OK)
-        request_room(&c->request);
+        request_room(&c->answer.request);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
 static void serve(struct cgi *c)
 {
-    struct request *r = &c->request;
+    struct request *r = &c->answer.request;
     struct slice params = buf_slice(&c->params);
     struct request_head head = { .body = buf_slice(&c->body), .body_too_large = c->body_too_large };
     struct buf scratch = BUF_EMPTY;
@@ -308,9 +272,9 @@ static void on_input(uv_poll_t *poll, int status, int events)
 /* The first look is taken from the loop too, so that over() never comes from within cgi_new(). */
 static void on_first_turn(struct turn *turn)
 {
-    struct cgi *c = CONTAINER(turn, struct cgi, turn);
+    struct cgi *c = CONTAINER(turn, struct cgi, answer.turn);
 
-    c->turn.run = on_turn;
+    c->answer.turn.run = on_turn;
     go_on_reading(c);
     if (c->state != CGI_READING)
         return;
@@ -369,16 +333,16 @@ struct cgi *cgi_new(struct server *server, char *const *environment, int in, int
     c->server = server;
     c->over = over;
     c->over_arg = arg;
-    c->turn.run = on_first_turn;
+    c->answer.turn.run = on_first_turn;
     c->to.fd = c->from.fd = -1;
-    outbox_init(&c->out);
+    outbox_init(&c->answer.out);
     if (!params_from(&c->params, environment) || !end_open(c, &c->from, in) ||
         !end_open(c, &c->to, out)) {
         cgi_free(c, NULL, NULL);
         return NULL;
     }
     c->expected = body_expected(buf_slice(&c->params));
-    turn_add(server, &c->turn);
+    turn_add(server, &c->answer.turn);
     return c;
 }
 

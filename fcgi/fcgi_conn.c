@@ -137,7 +137,7 @@ static void intake_settle(struct fcgi_conn *c)
 
 static struct fcgi_conn *conn_of(const struct request *r)
 {
-    return CONTAINER(r, struct fcgi_conn, request);
+    return CONTAINER(r, struct fcgi_conn, answer.request);
 }
 
 static struct slice op_header(const struct request *r, const char *name)
@@ -146,61 +146,28 @@ static struct slice op_header(const struct request *r, const char *name)
     return c->in ? params_header(buf_slice(&c->in->wire.params), name) : SLICE_NONE;
 }
 
-static enum rc op_begin(struct request *r, int status, struct slice headers)
-{
-    struct fcgi_conn *c = conn_of(r);
-    struct buf head = BUF_EMPTY;
-
-    turn_add(r->server, &c->turn);
-    answer_head(&head, status, headers);
-    enum rc rc = buf_rc(&head);
-    if (rc == RC_OK)
-        rc = outbox_put(&c->out, buf_slice(&head));
-    buf_fini(&head);
-    return rc;
-}
-
-static enum rc op_write(struct request *r, struct slice bytes)
-{
-    struct fcgi_conn *c = conn_of(r);
-    turn_add(r->server, &c->turn);
-    return outbox_put(&c->out, bytes);
-}
-
-static enum rc op_lend(struct request *r, struct event *event, struct slice bytes)
-{
-    struct fcgi_conn *c = conn_of(r);
-    turn_add(r->server, &c->turn);
-    return outbox_lend(&c->out, event, bytes);
-}
-
 static void op_end(struct request *r)
 {
     struct fcgi_conn *c = conn_of(r);
     c->state = FCGI_CONN_ENDING;
-    outbox_finish(&c->out);
-    turn_add(r->server, &c->turn);
-}
-
-static size_t op_queued(const struct request *r)
-{
-    return conn_of(r)->out.bytes;
+    outbox_finish(&c->answer.out);
+    turn_add(r->server, &c->answer.turn);
 }
 
 static const struct request_ops ops = {
     .header = op_header,
-    .begin = op_begin,
-    .write = op_write,
-    .lend = op_lend,
+    .begin = answer_begin,
+    .write = answer_write,
+    .lend = answer_lend,
     .end = op_end,
-    .queued = op_queued,
+    .queued = answer_queued,
 };
 
 /* ---- serving --------------------------------------------------------------------------------- */
 
 static void hand_up(struct fcgi_conn *c, struct slice params, struct request_head *head)
 {
-    struct request *r = &c->request;
+    struct request *r = &c->answer.request;
     const struct fcgi_wire *w = &c->in->wire;
     struct buf scratch = BUF_EMPTY;
 
@@ -239,13 +206,14 @@ static void on_request(struct fcgi_conn *c)
     c->keep = w->keep && !c->surplus;
     c->fresh = 0;
     c->state = FCGI_CONN_ANSWERING;
-    c->request = (struct request){ .ops = &ops, .server = server, .one_slot = server->one_slot };
+    c->answer.request =
+        (struct request){ .ops = &ops, .server = server, .one_slot = server->one_slot };
     hand_up(c, buf_slice(&w->params), &head);
     fcgi_wire_release(w);
-    if (c->state == FCGI_CONN_ANSWERING && !c->request.reply_ops) {
+    if (c->state == FCGI_CONN_ANSWERING && !c->answer.request.reply_ops) {
         log_error(&server->log, "a handler has forgotten its request");
-        c->request.broken = 1;
-        reply_end(&c->request);
+        c->answer.request.broken = 1;
+        reply_end(&c->answer.request);
     }
 }
 
@@ -262,13 +230,13 @@ static void on_abort(struct fcgi_conn *c)
     c->fresh = 0;
     c->state = FCGI_CONN_ENDING;
     if (held)
-        request_gone(&c->request);
+        request_gone(&c->answer.request);
     else /* this decoder has seen it arrive: from now on it sees it answered */
         fcgi_wire_resume(w, w->id, w->keep);
     fcgi_wire_release(w);
-    c->request.broken = 0;
-    outbox_finish(&c->out);
-    turn_add(front_of(c)->server, &c->turn);
+    c->answer.request.broken = 0;
+    outbox_finish(&c->answer.out);
+    turn_add(front_of(c)->server, &c->answer.turn);
 }
 
 static void take(struct fcgi_conn *c, struct slice bytes)
@@ -299,7 +267,7 @@ static void take(struct fcgi_conn *c, struct slice bytes)
                 fcgi_conn_close(c, "asks more than it hears");
                 return;
             }
-            turn_add(front_of(c)->server, &c->turn);
+            turn_add(front_of(c)->server, &c->answer.turn);
             if (!in->wire.reply_closes)
                 break;
             c->state = FCGI_CONN_ENDING;
@@ -365,7 +333,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         events = UV_READABLE;
     }
     if (events & UV_WRITABLE)
-        turn_add(front_of(c)->server, &c->turn);
+        turn_add(front_of(c)->server, &c->answer.turn);
     if (c->overtaken && (events & UV_DISCONNECT || status < 0))
         fcgi_conn_close(c, "the peer has left");
     else if (events & UV_READABLE && !c->overtaken)
@@ -402,10 +370,10 @@ static enum rc send_all(struct fcgi_conn *c)
 {
     enum rc rc = RC_OK;
     /* what is half sent goes first */
-    if (outbox_empty(&c->out) || (c->in && !outbox_amid_frame(&c->out)))
+    if (outbox_empty(&c->answer.out) || (c->in && !outbox_amid_frame(&c->answer.out)))
         rc = send_control(c);
     if (rc == RC_OK)
-        rc = outbox_send(&c->out, fd_of(c), frame, c);
+        rc = outbox_send(&c->answer.out, fd_of(c), frame, c);
     return rc == RC_OK ? send_control(c) : rc;
 }
 
@@ -418,7 +386,7 @@ static void on_answered(struct fcgi_conn *c)
         fcgi_conn_close(c, "answered");
         return;
     }
-    outbox_fini(&c->out);
+    outbox_fini(&c->answer.out);
     c->state = FCGI_CONN_IDLE;
     if (!c->in)
         return;
@@ -435,15 +403,16 @@ static void on_answered(struct fcgi_conn *c)
 
 static void on_turn(struct turn *turn)
 {
-    struct fcgi_conn *c = CONTAINER(turn, struct fcgi_conn, turn);
+    struct fcgi_conn *c = CONTAINER(turn, struct fcgi_conn, answer.turn);
 
-    if (c->request.broken && c->state != FCGI_CONN_IDLE) { /* half a reply must not look whole */
+    if (c->answer.request.broken &&
+        c->state != FCGI_CONN_IDLE) { /* half a reply must not look whole */
         fcgi_conn_close(c, "out of memory");
         return;
     }
-    size_t waiting = c->out.bytes;
+    size_t waiting = c->answer.out.bytes;
     enum rc rc = send_all(c);
-    if (c->in && c->state == FCGI_CONN_ENDING && c->out.bytes != waiting)
+    if (c->in && c->state == FCGI_CONN_ENDING && c->answer.out.bytes != waiting)
         alarm_cancel(&c->in->alarm); /* it takes some: its time begins anew */
     if (rc != RC_OK && rc != RC_AGAIN) {
         fcgi_conn_close(c, "the peer has left");
@@ -453,7 +422,7 @@ static void on_turn(struct turn *turn)
     if (rc == RC_OK && c->state == FCGI_CONN_ENDING)
         on_answered(c);
     else if (rc == RC_OK && c->state == FCGI_CONN_ANSWERING)
-        request_room(&c->request);
+        request_room(&c->answer.request);
     intake_settle(c);
     watch(c);
 }
@@ -469,10 +438,10 @@ enum rc fcgi_conn_open(struct fcgi_front *front, int fd, bool surplus)
     if (uv_poll_init(front->server->loop, &c->poll, fd) != 0)
         goto free_conn;
     c->poll.data = front;
-    c->turn.run = on_turn;
+    c->answer.turn.run = on_turn;
     c->fresh = 1;
     c->surplus = surplus;
-    outbox_init(&c->out);
+    outbox_init(&c->answer.out);
     front->count++;
     front->handles++;
     if (!intake(c)) {
@@ -509,10 +478,10 @@ void fcgi_conn_close(struct fcgi_conn *c, const char *why)
     log_debug(&front->server->log, "connection closed: %s", why);
     c->state = FCGI_CONN_CLOSED;
     if (held)
-        request_gone(&c->request);
-    turn_cancel(front->server, &c->turn);
+        request_gone(&c->answer.request);
+    turn_cancel(front->server, &c->answer.turn);
     intake_free(c);
-    outbox_fini(&c->out);
+    outbox_fini(&c->answer.out);
     front->count--;
     int fd = fd_of(c);
     uv_close((uv_handle_t *)&c->poll, on_closed);

@@ -15,8 +15,7 @@
 #ifndef FCGI_FCGI_CONN_H
 #define FCGI_FCGI_CONN_H
 
-#include "core/outbox.h"
-#include "core/server.h"
+#include "fcgi/answer.h"
 
 struct fcgi_front;
 struct fcgi_intake;
@@ -32,9 +31,7 @@ enum { FCGI_CONN_BYTES = 296 };
 
 struct fcgi_conn {
     uv_poll_t poll; /* data: the front; the loop's list of handles is the list of connections */
-    struct request request;
-    struct outbox out;
-    struct turn turn;
+    struct answer answer;
     struct fcgi_intake *in; /* NULL: nothing is unfinished */
     uint16_t id;            /* of the request */
     uint8_t state;          /* enum fcgi_conn_state */

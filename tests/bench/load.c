@@ -21,6 +21,7 @@ enum {
     SILENCE_MS = 10000, /* nothing has come for so long: something is wrong */
     WARM_AGAIN_MS = 200,
     GATHER_NS = 50000,
+    WITNESS_STEP = 7919, /* a prime: another client each time, early ones and late ones */
     GATHER_FROM = 64, /* streams, or deliveries that make it worth while */
 };
 
@@ -40,6 +41,7 @@ struct load {
     struct address to;
 
     int64_t published, complete; /* numbers; complete: received by all */
+    int64_t witnessed;           /* received by the one client that counts for this number */
     struct {
         int64_t at; /* when it was published */
         size_t got; /* clients that have it */
@@ -82,6 +84,8 @@ static void on_event(void *arg, int64_t number)
         return;
     }
     c->next++;
+    if (c == &l->clients[(size_t)number * WITNESS_STEP % l->n])
+        l->witnessed = number > l->witnessed ? number : l->witnessed;
     histogram_add(l->latency, (uint64_t)(l->now - l->flight[number % OUTSTANDING_MAX].at));
     if (++l->flight[number % OUTSTANDING_MAX].got == l->n)
         l->complete = number;
@@ -233,12 +237,13 @@ bool load_warm(struct load *l, struct publisher *p)
 }
 
 /* Fill the window up. */
-static void publish_more(struct load *l, struct publisher *p, unsigned outstanding)
+static void publish_more(struct load *l, struct publisher *p, struct pace pace)
 {
-    unsigned n = outstanding - (unsigned)(l->published - l->complete);
-    int64_t now = now_ns();
+    int64_t arrived = pace.by_one ? l->witnessed : l->complete, now = now_ns();
+    unsigned n = pace.outstanding - (unsigned)(l->published - arrived);
 
-    if (n == 0 || (p->one_at_a_time && p->waiting > 0))
+    if (n == 0 || (p->one_at_a_time && p->waiting > 0) ||
+        l->published + n - l->complete > OUTSTANDING_MAX)
         return;
     for (unsigned i = 1; i <= n; i++) {
         l->flight[(l->published + i) % OUTSTANDING_MAX].at = now;
@@ -248,7 +253,7 @@ static void publish_more(struct load *l, struct publisher *p, unsigned outstandi
     p->publish(p, l->published - n + 1, n);
 }
 
-bool load_run(struct load *l, struct publisher *p, unsigned outstanding, int64_t ms,
+bool load_run(struct load *l, struct publisher *p, struct pace pace, int64_t ms,
               struct load_sample *out)
 {
     int64_t begin = now_ns(), end = begin + ms * 1000000, first = l->complete;
@@ -258,7 +263,7 @@ bool load_run(struct load *l, struct publisher *p, unsigned outstanding, int64_t
     if (!watch_publisher(l, p))
         return false;
     while (now_ns() < end) {
-        publish_more(l, p, outstanding);
+        publish_more(l, p, pace);
         if (!turn(l, p, SILENCE_MS))
             return false;
     }

@@ -3,8 +3,9 @@
  * every server.
  *
  * It paces by what has arrived: event k + n is published only when event k has reached every
- * client (n = 1: one event on its way at any time).  All clients check that the numbers come once
- * and in order, so a server cannot win by losing.
+ * client (n = 1: one event on its way at any time), or one client, another for each event, as a
+ * publisher would who also listens.  All clients check that the numbers come once and in order, so
+ * a server cannot win by losing.
  */
 #ifndef TESTS_BENCH_LOAD_H
 #define TESTS_BENCH_LOAD_H
@@ -15,6 +16,11 @@
 enum { OUTSTANDING_MAX = 64 };
 
 struct load;
+
+struct pace {
+    unsigned outstanding;
+    bool by_one; /* an event has arrived when one client has it, chosen by its number */
+};
 
 /* What a run came to. */
 struct load_sample {
@@ -33,7 +39,7 @@ struct load *load_connect(const char *to, const char *target, size_t n) MUST_USE
 bool load_warm(struct load *, struct publisher *) MUST_USE;
 
 /* Publish and receive for ms, then until all has come; fills *out.  False: said why on stderr. */
-bool load_run(struct load *, struct publisher *, unsigned outstanding, int64_t ms,
+bool load_run(struct load *, struct publisher *, struct pace, int64_t ms,
               struct load_sample *out) MUST_USE;
 
 /* Leave without ceremony: RST, for thousands in TIME_WAIT would be in the next run's way. */
