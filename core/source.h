@@ -42,6 +42,7 @@ struct publication { /* what a publish came to */
     const char *why; /* for a person; "" when RC_OK */
     const int64_t *seqs; /* numbers, in the order of the drafts; NULL in relay mode: numbered soon */
     size_t n;
+    bool uncertain;  /* RC_SOURCE: the connection broke before the answer, so it may be committed */
     bool repeated;   /* answered from an earlier publish with the same idempotency key */
 };
 typedef void published_fn(void *arg, const struct publication *);

@@ -103,9 +103,10 @@ static void say_failed(struct publish *p, const struct publication *done)
         break;
     }
     problem_retry(p->request, headers, 503, retry_ms,
-                  "The database is away: %s. Whether it was published is not certain; with an "
-                  "Idempotency-Key it can safely be sent again.",
-                  p->request->server->source_state == SOURCE_AWAY ? "no connection" : "no answer");
+                  done->uncertain ? "The database went away before it answered: whether this was "
+                                    "published is not known. With an Idempotency-Key it can safely "
+                                    "be sent again."
+                                  : "The database is away or too busy: nothing was published.");
 }
 
 static void on_published(void *arg, const struct publication *done)

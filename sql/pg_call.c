@@ -166,6 +166,7 @@ static void answer_publish(struct source_call *call, const PGresult *result)
     else if (array.at) /* NULL in relay mode */
         done.rc = pg_array_read_int8(array, &seqs, &done.n);
     if (done.rc != RC_OK) {
+        call->uncertain = true;
         pg_call_fail(call, RC_SOURCE, "publish_batch() gave an answer that is not understood");
         return;
     }
@@ -299,7 +300,8 @@ void pg_call_answer(struct source_call *call, const PGresult *result, const char
 void pg_call_fail(struct source_call *call, enum rc rc, const char *why)
 {
     if (!call->cancelled && call->kind == PG_PUBLISH)
-        call->fn.published(call->arg, &(struct publication){ .rc = rc, .why = why });
+        call->fn.published(
+            call->arg, &(struct publication){ .rc = rc, .why = why, .uncertain = call->uncertain });
     else if (!call->cancelled && call->kind == PG_REPLAY)
         call->fn.replayed(call->arg, &(struct replay){ .rc = rc, .upto = call->after });
     else if (!call->cancelled && call->kind == PG_LOCATE)

@@ -24,6 +24,7 @@ struct source_call {
     /* the question */
     enum pg_call_kind kind;
     bool has_key;
+    bool uncertain; /* a publish that left, and whose answer never came */
     const char *sql;
     struct pg_param params[10];
     size_t n;

@@ -210,13 +210,8 @@ static void on_broken(struct pg_pool *p, struct source_call *call, const char *w
         again(p, call);
         return;
     }
-    char text[PG_WHY_MAX + 96];
-    snprintf(text, sizeof(text), "%s%s",
-             call->kind == PG_PUBLISH
-                 ? "the connection broke before the answer; whether it was published is not known: "
-                 : "",
-             why);
-    fail_soon(p, call, RC_SOURCE, text);
+    call->uncertain = true;
+    fail_soon(p, call, RC_SOURCE, why);
 }
 
 static void on_refused(struct pg_pool *p, struct source_call *call, const PGresult *result,

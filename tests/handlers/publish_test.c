@@ -37,6 +37,7 @@ START_TEST(database_away_is_503_at_once)
     struct answer *a = publish("topic=t", "text/plain", SLICE("x"), NULL);
     expect_problem(a, 503);
     ck_assert_ptr_nonnull(answer_header(a, "Retry-After"));
+    answer_expect(a, "nothing was published");
     answer_close(a);
     fake_back(source);
 }

@@ -1,6 +1,8 @@
 /*
  * pg_pool_test.c - publishing, and reading the past.
  */
+#include <libpq-fe.h>
+
 #include "tests/sql/pg_rig.h"
 
 static char *dsn;
@@ -27,7 +29,7 @@ struct outcome {
     char why[300];
     int64_t seqs[8];
     size_t n;
-    bool numbered, repeated;
+    bool numbered, repeated, uncertain;
 };
 
 static void on_published(void *arg, const struct publication *p)
@@ -40,6 +42,7 @@ static void on_published(void *arg, const struct publication *p)
     o->n = p->n;
     o->numbered = p->seqs != NULL;
     o->repeated = p->repeated;
+    o->uncertain = p->uncertain;
     for (size_t i = 0; i < p->n && i < LENGTH(o->seqs) && p->seqs; i++)
         o->seqs[i] = p->seqs[i];
 }
@@ -211,6 +214,34 @@ START_TEST(cancelled_publish_takes_place_in_silence)
     source_cancel(source_publish(rig->server.source, &d, 1, SLICE_NONE, on_published, &o));
     rig_until_heard(rig, 1);
     ck_assert_int_eq(o.calls, 0);
+}
+END_TEST
+
+START_TEST(publish_whose_answer_never_comes_is_uncertain)
+{
+    struct outcome o = { 0 };
+    struct draft d = draft("t", "1");
+    PGconn *other = PQconnectdb(dsn);
+    char *waiting;
+
+    PQclear(PQexec(other, "BEGIN; LOCK TABLE bellpush.log"));
+    ck_assert_int_eq(PQtransactionStatus(other), PQTRANS_INTRANS);
+    ck_assert_ptr_nonnull(source_publish(rig->server.source, &d, 1, SLICE_NONE, on_published, &o));
+    for (int64_t end = now_ms() + 10000;; free(waiting)) { /* until it is stuck */
+        ck_assert_int_lt(now_ms(), end);
+        rig_run(rig, 10);
+        waiting = cluster_sql(dsn, "SELECT count(*) FROM pg_stat_activity WHERE "
+                                   "wait_event_type = 'Lock' AND query LIKE '%publish_batch%'");
+        if (*waiting != '0')
+            break;
+    }
+    free(waiting);
+    run_sql(dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                 "WHERE wait_event_type = 'Lock'");
+    rig_until(rig, "the publish", is_called, &o);
+    ck_assert_int_eq(o.rc, RC_SOURCE);
+    ck_assert(o.uncertain);
+    PQfinish(other);
 }
 END_TEST
 
@@ -388,6 +419,7 @@ SUITE(pg_pool)
     tcase_add_test(tc, relay_mode_numbers_later);
     tcase_add_test(tc, many_publishes_at_once_are_each_answered);
     tcase_add_test(tc, cancelled_publish_takes_place_in_silence);
+    tcase_add_test(tc, publish_whose_answer_never_comes_is_uncertain);
     tcase_add_test(tc, too_much_waiting_is_refused);
     tcase_add_test(tc, past_is_replayed_in_pages);
     tcase_add_test(tc, times_are_located);
@@ -417,6 +449,7 @@ START_TEST(away_publishes_fail_and_questions_wait)
     int64_t begin = now_ms();
     o = publish(&d, 1, NULL); /* now it is known, so at once */
     ck_assert_int_eq(o.rc, RC_SOURCE);
+    ck_assert(!o.uncertain);
     ck_assert_int_lt(now_ms() - begin, 2000);
     ck_assert_ptr_nonnull(source_replay(rig->server.source, 0, &filter, 1, on_replayed, &p));
     rig_run(rig, 200);
