@@ -235,7 +235,8 @@ void fake_bell(struct source *s)
 
 void fake_prune(struct source *s, int64_t upto)
 {
-    s->pruned = upto;
+    /* What was never committed cannot be pruned; the script may speak of an earlier history. */
+    s->pruned = upto < (int64_t)s->committed ? upto : (int64_t)s->committed;
 }
 
 void fake_restore(struct source *s, const char *epoch)
