@@ -26,36 +26,36 @@ struct conf_list {
 
 struct conf {
     /* database */
-    char *database;             /* libpq connection string; "": the PG* environment */
-    char *listen_database;      /* the same for LISTEN only; "": as database */
-    int64_t database_pool;      /* query connections per process */
-    struct conf_list channels;  /* plain NOTIFY channels to record */
+    char *database;            /* libpq connection string; "": the PG* environment */
+    char *listen_database;     /* the same for LISTEN only; "": as database */
+    int64_t database_pool;     /* query connections per process */
+    struct conf_list channels; /* plain NOTIFY channels to record */
     /* front */
-    char *listen;               /* FastCGI: path or host:port; "": the socket at fd 0 */
-    int64_t max_open;           /* open requests; 0: as many as descriptors allow */
-    int64_t processes;          /* one-request mode: how many processes the site may run */
+    char *listen;                /* FastCGI: path or host:port; "": the socket at fd 0 */
+    int64_t max_open;            /* open requests; 0: as many as descriptors allow */
+    int64_t processes;           /* one-request mode: how many processes the site may run */
     int64_t one_request_hold_ms; /* one-request mode: longest hold of a stream or poll */
-    char *one_request;          /* auto | yes | no: does each process get one request at a time? */
-    char *slots_file;           /* one-request mode: shared lock file; "": in the temp folder */
-    int64_t drain_ms;           /* longest graceful stop */
+    char *one_request;           /* auto | yes | no: does each process get one request at a time? */
+    char *slots_file;            /* one-request mode: shared lock file; "": in the temp folder */
+    int64_t drain_ms;            /* longest graceful stop */
     /* events */
     int64_t max_event_bytes, max_body_bytes;
-    int64_t max_batch;          /* events in one publish */
-    int64_t max_topics;         /* filters of one request */
+    int64_t max_batch;  /* events in one publish */
+    int64_t max_topics; /* filters of one request */
     int64_t journal_events, journal_bytes;
     /* readers */
     int64_t heartbeat_ms, retry_ms;
-    int64_t poll_wait_ms;       /* longest hold of a poll */
-    int64_t poll_limit;         /* most events of one poll */
-    int64_t stream_bytes;       /* /stream ends cleanly after so many; 0: never */
-    int64_t queue_bytes;        /* a slow reader is paused above */
-    int64_t queue_age_ms;       /* and closed when it takes nothing for so long */
+    int64_t poll_wait_ms; /* longest hold of a poll */
+    int64_t poll_limit;   /* most events of one poll */
+    int64_t stream_bytes; /* /stream ends cleanly after so many; 0: never */
+    int64_t queue_bytes;  /* a slow reader is paused above */
+    int64_t queue_age_ms; /* and closed when it takes nothing for so long */
     /* rights */
     char *publish_key, *publish_key_file;
-    struct conf_list closed;    /* filters nobody may subscribe to without a right */
+    struct conf_list closed; /* filters nobody may subscribe to without a right */
     struct conf_list cors_origins;
     /* housekeeping */
-    int64_t probe_ms;           /* self-probe and head check of the listening connection */
+    int64_t probe_ms; /* self-probe and head check of the listening connection */
     char *log_file, *log_level;
 
     char *origin[CONF_SETTINGS_MAX]; /* where each value came from; NULL: default; conf.c */

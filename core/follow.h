@@ -27,7 +27,7 @@ struct follow;
 
 enum gap_reason {
     GAP_EXPIRED, /* the cursor is older than what retention kept */
-    GAP_EPOCH,   /* the cursor belongs to another history: another database, a restore, a fail-over */
+    GAP_EPOCH, /* the cursor belongs to another history: another database, a restore, a fail-over */
     GAP_UNKNOWN, /* the cursor was never given out: not of our form, or ahead of the log */
 };
 const char *gap_name(enum gap_reason); /* "expired", "epoch", "unknown" */
@@ -81,7 +81,8 @@ void follow_stop(struct follow *);   /* no further callbacks; not started: nothi
 /* The number up to which this reader has everything: its cursor.  -1: not known yet. */
 int64_t follow_cursor(const struct follow *);
 
-/* --- for server.c: the log's history has turned out to be another, or to have a hole ----------- */
+/* --- for server.c: the log's history has turned out to be another, or to have a hole -----------
+ */
 
 void follow_place_known(struct follow *); /* the epoch is known now: waiting readers go on */
 /* Tell of the gap; go on live after server->head (epoch) or after seq (expired). */

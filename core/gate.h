@@ -31,8 +31,8 @@ enum credential gate_identify(const struct conf *, struct slice authorization, s
 
 /*
  * VERB_SUBSCRIBE: name is a filter; RC_DENIED when a closed filter covers all of it.
- * VERB_PUBLISH: name is a topic; RC_DENIED without the key.  `$`-topics are the system's own: nobody
- * publishes there.
+ * VERB_PUBLISH: name is a topic; RC_DENIED without the key.  `$`-topics are the system's own:
+ * nobody publishes there.
  */
 enum rc gate_may(const struct conf *, const struct who *, struct slice name, enum verb) MUST_USE;
 

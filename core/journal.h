@@ -15,7 +15,8 @@
 
 struct journal; /* opaque: journal.c */
 
-struct journal *journal_new(size_t max_events, size_t max_bytes) MUST_USE; /* gives; NULL: no memory */
+struct journal *journal_new(size_t max_events,
+                            size_t max_bytes) MUST_USE; /* gives; NULL: no memory */
 void journal_free(struct journal *);
 
 /* Empty it: nothing at or below seq is known, everything above will be appended. */

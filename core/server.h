@@ -23,8 +23,8 @@
 
 /* Something to do once at the end of this loop turn; embedded in its owner, zeroed at first. */
 struct turn {
-    struct turn *next, **link;    /* link: NULL when not on the list */
-    void (*run)(struct turn *);   /* may put turns on the list again, or free any */
+    struct turn *next, **link;  /* link: NULL when not on the list */
+    void (*run)(struct turn *); /* may put turns on the list again, or free any */
 };
 
 enum source_state {
@@ -61,8 +61,8 @@ struct server {
     /* requests */
     struct request *open; /* held ones */
     size_t open_count, max_open;
-    bool one_slot;        /* this process gets one request at a time */
-    int slots_fd;         /* one-slot mode: shared lock file; -1: none */
+    bool one_slot; /* this process gets one request at a time */
+    int slots_fd;  /* one-slot mode: shared lock file; -1: none */
     bool draining;
     int64_t started_us;
 

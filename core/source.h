@@ -40,10 +40,10 @@ struct publication { /* what a publish came to */
                         RC_LIMIT: the database refused the input; RC_AGAIN: same idempotency key
                         still under way; RC_DENIED: key already used for another body */
     const char *why; /* for a person; "" when RC_OK */
-    const int64_t *seqs; /* numbers, in the order of the drafts; NULL in relay mode: numbered soon */
+    const int64_t *seqs; /* in the order of the drafts; NULL in relay mode: numbered soon */
     size_t n;
-    bool uncertain;  /* RC_SOURCE: the connection broke before the answer, so it may be committed */
-    bool repeated;   /* answered from an earlier publish with the same idempotency key */
+    bool uncertain; /* RC_SOURCE: the connection broke before the answer, so it may be committed */
+    bool repeated;  /* answered from an earlier publish with the same idempotency key */
 };
 typedef void published_fn(void *arg, const struct publication *);
 
@@ -57,10 +57,11 @@ struct source_call *source_publish(struct source *, const struct draft *, size_t
 /* --- read the past ------------------------------------------------------------------------- */
 
 struct replay {
-    enum rc rc; /* RC_OK, RC_LIMIT: too many questions wait */
+    enum rc rc; /* RC_OK; RC_LIMIT: too many questions wait; RC_SOURCE: refused, or lost again and
+                   again */
     struct event *const *events; /* ascending; lent for the callback: ref what you keep */
     size_t n;
-    int64_t upto; /* every matching event with after < seq <= upto is among them */
+    int64_t upto;      /* every matching event with after < seq <= upto is among them */
     int64_t pruned_to; /* retention's mark, read after the rows: where it has passed `after`, some
                           of them may be missing */
 };

@@ -16,7 +16,8 @@
 
 enum { TOPIC_MAX = 1024 }; /* bytes */
 
-/* NULL when it is one, or else the reason why not, for a person ("a topic may not contain '+'…"). */
+/* NULL when it is one, or else the reason why not, for a person ("a topic may not contain '+'…").
+ */
 const char *topic_error(struct slice);
 const char *filter_error(struct slice);
 

@@ -21,7 +21,8 @@ struct alarm {
     struct alarm *next, **link; /* link: NULL when not set */
     struct wheel *wheel;
     uint64_t due_tick;
-    void (*ring)(struct alarm *); /* the alarm is no longer set then; may set it again, or free it */
+    void (*ring)(
+        struct alarm *); /* the alarm is no longer set then; may set it again, or free it */
 };
 
 struct wheel *wheel_new(uv_loop_t *) MUST_USE; /* gives; NULL: no memory */

@@ -141,7 +141,8 @@ static enum rc encode_sse(const struct event *event, struct buf *out)
     return buf_rc(out);
 }
 
-/* Without an event: line, so that a page's onmessage sees all of them: the type is in the object. */
+/* Without an event: line, so that a page's onmessage sees all of them: the type is in the object.
+ */
 static enum rc encode_sse_json(const struct event *event, struct buf *out)
 {
     put_id(event_fields(event), out);

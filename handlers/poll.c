@@ -121,8 +121,7 @@ static void put_head(const struct poll *p, struct slice etag, size_t length, str
     }
     if (length)
         buf_printf(head, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-                   p->callback ? "text/javascript; charset=utf-8" : "application/json",
-                   length);
+                   p->callback ? "text/javascript; charset=utf-8" : "application/json", length);
 }
 
 static void put_body(const struct poll *p, const char *cursor, struct buf *body)
@@ -389,8 +388,7 @@ void poll_serve(const struct visit *v)
         if (v->is_head) {
             struct buf head = BUF_EMPTY;
             buf_printf(&head, "Content-Type: %s\r\nCache-Control: no-store, no-transform\r\n",
-                       q.callback.len ? "text/javascript; charset=utf-8"
-                                      : "application/json");
+                       q.callback.len ? "text/javascript; charset=utf-8" : "application/json");
             buf_put(&head, v->common);
             reply_begin(v->request, 200, buf_slice(&head));
             buf_fini(&head);

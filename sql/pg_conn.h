@@ -8,7 +8,8 @@
  * One at a time, because a statement that waits (for a lock, for a disk) would hold up all that had
  * been sent behind it; who wants more at once opens more connections.  Statements are unnamed,
  * unless the session is known to be ours alone: nothing is lost when a pooler changes the session
- * beneath, and the functions called keep their own plans.  Results come in binary format, but for pg_conn_run().
+ * beneath, and the functions called keep their own plans.  Results come in binary format, but for
+ * pg_conn_run().
  *
  * A callback may do anything with its connection but free the struct owner under it: ask, close,
  * open, free.

@@ -116,8 +116,8 @@ static struct load *arrive(struct bench *b, int site, size_t n, struct publisher
     return l;
 }
 
-static void measure(struct bench *b, int site, struct load *l, struct publisher *p, struct pace pace,
-                    struct figure *f)
+static void measure(struct bench *b, int site, struct load *l, struct publisher *p,
+                    struct pace pace, struct figure *f)
 {
     static struct load_sample sample; /* large */
     const struct site *s = b->sites[site];
@@ -235,8 +235,8 @@ static void print_ratio(struct bench *b, size_t size, int site, int beside, enum
 {
     double rate = median(figure(b, size, site, mode)), base = median(figure(b, size, beside, mode));
     static const char *const modes[] = { "paced by all", "paced by one", "loaded" };
-    char *what = text_of("%s, %s / %s", modes[mode],
-                         site_name((enum site_kind)site), site_name((enum site_kind)beside));
+    char *what = text_of("%s, %s / %s", modes[mode], site_name((enum site_kind)site),
+                         site_name((enum site_kind)beside));
 
     if (b->sites[site] && b->sites[beside])
         print_target(what, b->options.sizes[size], base > 0 ? rate / base : 0, target, false);

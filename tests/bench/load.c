@@ -22,7 +22,7 @@ enum {
     WARM_AGAIN_MS = 200,
     GATHER_NS = 50000,
     WITNESS_STEP = 7919, /* a prime: another client each time, early ones and late ones */
-    GATHER_FROM = 64, /* streams, or deliveries that make it worth while */
+    GATHER_FROM = 64,    /* streams, or deliveries that make it worth while */
 };
 
 struct client {
