@@ -15,6 +15,7 @@ enum { START_MS = 60000, STOP_MS = 30000, SETTINGS_MAX = 32 };
 
 struct cluster {
     char *folder, *data, *log;
+    char *standby;                /* the data of the one that cluster_back_up() made; NULL: none */
     char *settings[SETTINGS_MAX]; /* "name=value", NULL-terminated */
     pid_t maker, pid;             /* pid 0: stopped */
 };
@@ -116,6 +117,47 @@ void cluster_stop(struct cluster *c, const char *mode)
     c->pid = 0;
 }
 
+void cluster_back_up(struct cluster *c)
+{
+    char *pg_basebackup = program("pg_basebackup");
+    const char *argv[] = { pg_basebackup, "-D", NULL,   "-h",        c->folder, "-U",
+                           "postgres",    "-c", "fast", "--no-sync", NULL };
+    struct process_spec spec = { .argv = argv, .log = c->log, .dir = "/", .user = "postgres" };
+
+    free(c->standby);
+    argv[2] = c->standby = text_of("%s.standby", c->data);
+    if (process_run(&spec, START_MS) != 0)
+        give_up("pg_basebackup failed", c->log);
+    char *signal = text_of("%s/standby.signal", c->standby);
+    file_write(signal, SLICE(""));
+    file_own(signal, "postgres");
+    free(signal);
+    free(pg_basebackup);
+}
+
+static bool is_primary(void *arg)
+{
+    char *answer = cluster_sql(arg, "SELECT pg_is_in_recovery()");
+    bool primary = strcmp(answer, "f") == 0;
+
+    free(answer);
+    return primary;
+}
+
+void cluster_fail_over(struct cluster *c)
+{
+    cluster_stop(c, "immediate");
+    free(c->data);
+    c->data = c->standby;
+    c->standby = NULL;
+    cluster_again(c);
+    char *dsn = cluster_dsn(c, "postgres");
+    free(cluster_sql(dsn, "SELECT pg_promote()"));
+    if (!wait_until(is_primary, dsn, START_MS))
+        give_up("the standby is not promoted", c->log);
+    free(dsn);
+}
+
 struct cluster *cluster_start_with(const char *const *settings)
 {
     struct cluster *c = calloc(1, sizeof *c);
@@ -154,6 +196,7 @@ void cluster_free(struct cluster *c)
         free(*s);
     free(c->folder); /* the folder itself goes with the process (process.c) */
     free(c->data);
+    free(c->standby);
     free(c->log);
     free(c);
 }

@@ -40,6 +40,11 @@ char *cluster_schema(void);
 void cluster_stop(struct cluster *, const char *mode); /* "fast", "immediate" */
 void cluster_again(struct cluster *);                  /* start after a stop */
 
+/* A standby as of now, which hears nothing of what comes later; once for each fail-over. */
+void cluster_back_up(struct cluster *);
+/* The server dies; its standby is promoted and takes its address, a history of its own. */
+void cluster_fail_over(struct cluster *);
+
 /* Run SQL on a connection string; the first column of the first row, or "" (caller frees).
    cluster_sql() ends the test on an error; cluster_try() gives "SQLSTATE message" instead,
    "00000" when there was none. */

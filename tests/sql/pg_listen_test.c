@@ -250,6 +250,8 @@ SUITE(pg_listen)
 /* ---- crashes of the server, on a cluster of its own ---------------------------------------------
  */
 
+static struct rig *fail_over_rig;
+
 START_TEST(server_crash_loses_nothing)
 {
     static const char *const settings[] = { "fsync=off", NULL };
@@ -276,7 +278,42 @@ START_TEST(server_crash_loses_nothing)
 }
 END_TEST
 
+static bool is_of_another_epoch(void *arg)
+{
+    return strcmp(arg, fail_over_rig->server.epoch) != 0;
+}
+
+START_TEST(fail_over_to_a_lagging_standby_begins_another_history)
+{
+    static const char *const settings[] = { "fsync=off", NULL };
+    char epoch[EPOCH_MAX + 1];
+
+    own = cluster_start_with(settings);
+    char *mine = cluster_database(own, "moves");
+    struct rig *r = fail_over_rig = rig_listening(mine, NULL);
+    publish_numbers(mine, "t", 1, 5);
+    rig_until_heard(r, 5);
+    cluster_back_up(own);
+    publish_numbers(mine, "t", 6, 10); /* delivered, and then nobody has them */
+    rig_until_heard(r, 10);
+    memcpy(epoch, r->server.epoch, sizeof(epoch));
+    cluster_fail_over(own);
+    rig_until(r, "another epoch", is_of_another_epoch, epoch);
+    rig_until_state(r, SOURCE_LISTENING);
+    publish_numbers(mine, "t", 11, 13);
+    rig_until_heard(r, 13);
+    for (int i = 0; i < 13; i++)
+        ck_assert_int_eq(atoi(r->heard[i].data), i + 1);
+    /* Numbers are given out again, which is why a cursor names its history. */
+    ck_assert_int_le(r->heard[10].seq, r->heard[9].seq);
+    rig_free(r);
+    free(mine);
+    cluster_free(own);
+}
+END_TEST
+
 SUITE(pg_crash)
 {
     tcase_add_test(tc, server_crash_loses_nothing);
+    tcase_add_test(tc, fail_over_to_a_lagging_standby_begins_another_history);
 }
