@@ -26,7 +26,7 @@ enum {
     FEW = 8,           /* descriptors more or less that mean nothing */
 };
 
-enum mode { PACED_ALL, PACED_ONE, LOADED, MODE__COUNT };
+enum mode { PACED_ALL, PACED_FIRST, LOADED, MODE__COUNT };
 
 struct options {
     size_t sizes[SIZES_MAX], n_sizes;
@@ -143,7 +143,7 @@ static void measure_round(struct bench *b, size_t size, int site)
     if (!l)
         return;
     measure(b, site, l, p, (struct pace){ 1, false }, figure(b, size, site, PACED_ALL));
-    measure(b, site, l, p, (struct pace){ 1, true }, figure(b, size, site, PACED_ONE));
+    measure(b, site, l, p, (struct pace){ 1, true }, figure(b, size, site, PACED_FIRST));
     measure(b, site, l, p, (struct pace){ (unsigned)b->options.outstanding, false },
             figure(b, size, site, LOADED));
     p->free(p);
@@ -196,7 +196,7 @@ static void print_table(struct bench *b)
     snprintf(loaded, sizeof loaded, "%d events outstanding", b->options.outstanding);
     for (size_t i = 0; i < b->options.n_sizes; i++) {
         printf("\n%5zu subscribers of one topic | %-39s | %-39s | %s\n", b->options.sizes[i],
-               "next event when all have this one", "next event when one of them has it", loaded);
+               "next event when all have this one", "next event when the first one has it", loaded);
         for (int k = 0; k < MODE__COUNT; k++)
             printf("%s | %9s %7s %7s %6s %6s", k ? "" : "                            ", "deliv./s",
                    "p50 ms", "p99 ms", "cpu us", "own us");
@@ -234,7 +234,7 @@ static void print_ratio(struct bench *b, size_t size, int site, int beside, enum
                         double target)
 {
     double rate = median(figure(b, size, site, mode)), base = median(figure(b, size, beside, mode));
-    static const char *const modes[] = { "paced by all", "paced by one", "loaded" };
+    static const char *const modes[] = { "paced by all", "paced by first", "loaded" };
     char *what = text_of("%s, %s / %s", modes[mode], site_name((enum site_kind)site),
                          site_name((enum site_kind)beside));
 
@@ -250,7 +250,7 @@ static void print_targets(struct bench *b, const struct delay *d)
     printf("\n%-60s | %6s | %8s | %8s | met\n", "target", "subscr", "measured", "target");
     for (size_t i = 0; i < b->options.n_sizes; i++)
         for (size_t k = 0; k < LENGTH(ours); k++) {
-            for (enum mode m = PACED_ALL; m <= PACED_ONE; m++) {
+            for (enum mode m = PACED_ALL; m <= PACED_FIRST; m++) {
                 print_ratio(b, i, ours[k], SITE_BARE, m, 0.8);
                 print_ratio(b, i, ours[k], SITE_NCHAN, m, 1.5);
             }

@@ -21,8 +21,7 @@ enum {
     SILENCE_MS = 10000, /* nothing has come for so long: something is wrong */
     WARM_AGAIN_MS = 200,
     GATHER_NS = 50000,
-    WITNESS_STEP = 7919, /* a prime: another client each time, early ones and late ones */
-    GATHER_FROM = 64,    /* streams, or deliveries that make it worth while */
+    GATHER_FROM = 64, /* streams, or deliveries that make it worth while */
 };
 
 struct client {
@@ -41,7 +40,7 @@ struct load {
     struct address to;
 
     int64_t published, complete; /* numbers; complete: received by all */
-    int64_t witnessed;           /* received by the one client that counts for this number */
+    int64_t first;               /* received by anyone */
     struct {
         int64_t at; /* when it was published */
         size_t got; /* clients that have it */
@@ -84,8 +83,7 @@ static void on_event(void *arg, int64_t number)
         return;
     }
     c->next++;
-    if (c == &l->clients[(size_t)number * WITNESS_STEP % l->n])
-        l->witnessed = number > l->witnessed ? number : l->witnessed;
+    l->first = number > l->first ? number : l->first;
     histogram_add(l->latency, (uint64_t)(l->now - l->flight[number % OUTSTANDING_MAX].at));
     if (++l->flight[number % OUTSTANDING_MAX].got == l->n)
         l->complete = number;
@@ -239,7 +237,7 @@ bool load_warm(struct load *l, struct publisher *p)
 /* Fill the window up. */
 static void publish_more(struct load *l, struct publisher *p, struct pace pace)
 {
-    int64_t arrived = pace.by_one ? l->witnessed : l->complete, now = now_ns();
+    int64_t arrived = pace.by_first ? l->first : l->complete, now = now_ns();
     unsigned n = pace.outstanding - (unsigned)(l->published - arrived);
 
     if (n == 0 || (p->one_at_a_time && p->waiting > 0) ||

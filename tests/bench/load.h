@@ -3,9 +3,9 @@
  * every server.
  *
  * It paces by what has arrived: event k + n is published only when event k has reached every
- * client (n = 1: one event on its way at any time), or one client, another for each event, as a
- * publisher would who also listens.  All clients check that the numbers come once and in order, so
- * a server cannot win by losing.
+ * client (n = 1: one event on its way at any time), or the first of them, whichever that is: what a
+ * publisher sees who also listens and does not wait for others.  All clients check that the numbers
+ * come once and in order, so a server cannot win by losing.
  */
 #ifndef TESTS_BENCH_LOAD_H
 #define TESTS_BENCH_LOAD_H
@@ -19,7 +19,7 @@ struct load;
 
 struct pace {
     unsigned outstanding;
-    bool by_one; /* an event has arrived when one client has it, chosen by its number */
+    bool by_first; /* an event has arrived when any client has it, not when all have */
 };
 
 /* What a run came to. */
