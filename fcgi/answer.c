@@ -3,51 +3,12 @@
  */
 #include "fcgi/answer.h"
 
-#include "core/text.h"
+#include "core/details.h"
 
-const char *answer_reason(int status)
+/* The head as CGI wants it: "Status: 200 OK\r\n", the headers and the blank line. */
+static void put_head(struct buf *out, int status, struct slice headers)
 {
-    static const struct {
-        int status;
-        const char *reason;
-    } known[] = {
-        { 200, "OK" },
-        { 201, "Created" },
-        { 202, "Accepted" },
-        { 204, "No Content" },
-        { 304, "Not Modified" },
-        { 400, "Bad Request" },
-        { 401, "Unauthorized" },
-        { 403, "Forbidden" },
-        { 404, "Not Found" },
-        { 405, "Method Not Allowed" },
-        { 406, "Not Acceptable" },
-        { 409, "Conflict" },
-        { 410, "Gone" },
-        { 413, "Content Too Large" },
-        { 414, "URI Too Long" },
-        { 415, "Unsupported Media Type" },
-        { 422, "Unprocessable Content" },
-        { 429, "Too Many Requests" },
-        { 431, "Request Header Fields Too Large" },
-        { 500, "Internal Server Error" },
-        { 501, "Not Implemented" },
-        { 502, "Bad Gateway" },
-        { 503, "Service Unavailable" },
-        { 504, "Gateway Timeout" },
-    };
-    static const char *const hundreds[] = { "Informational", "Success", "Redirection",
-                                            "Client Error", "Server Error" };
-
-    for (size_t i = 0; i < LENGTH(known); i++)
-        if (known[i].status == status)
-            return known[i].reason;
-    return status >= 100 && status < 600 ? hundreds[status / 100 - 1] : "Unknown";
-}
-
-void answer_head(struct buf *out, int status, struct slice headers)
-{
-    buf_printf(out, "Status: %d %s\r\n", status, answer_reason(status));
+    buf_printf(out, "Status: %d %s\r\n", status, details_title(status));
     buf_put(out, headers);
     buf_puts(out, "\r\n");
 }
@@ -57,7 +18,7 @@ enum rc answer_begin(struct request *r, int status, struct slice headers)
     struct buf head = BUF_EMPTY;
 
     turn_add(r->server, &answer_of(r)->turn); /* a reply that breaks is ended there, too */
-    answer_head(&head, status, headers);
+    put_head(&head, status, headers);
     enum rc rc = buf_rc(&head);
     if (rc == RC_OK)
         rc = answer_write(r, buf_slice(&head));
@@ -86,11 +47,7 @@ void answer_problem(struct request *r, int status, const char *detail, int retry
 {
     struct buf headers = BUF_EMPTY, body = BUF_EMPTY;
 
-    buf_puts(&body, "{\"type\":\"about:blank\",\"title\":");
-    json_put_string(&body, slice_of(answer_reason(status)));
-    buf_printf(&body, ",\"status\":%d,\"detail\":", status);
-    json_put_string(&body, slice_of(detail));
-    buf_puts(&body, "}\n");
+    details_put(&body, status, slice_of(detail));
     buf_puts(&headers, "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
     buf_printf(&headers, "Content-Length: %zu\r\n", body.len);
     if (retry_after_s > 0)

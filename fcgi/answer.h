@@ -29,12 +29,6 @@ enum rc answer_write(struct request *, struct slice);
 enum rc answer_lend(struct request *, struct event *, struct slice);
 size_t answer_queued(const struct request *);
 
-/* "Not Found"; of a status unknown to us, what its hundred means. */
-const char *answer_reason(int status);
-
-/* Append "Status: 200 OK\r\n", the headers and the blank line. */
-void answer_head(struct buf *, int status, struct slice headers);
-
 /* A whole reply: problem+json (RFC 9457) with a detail for a person, and Retry-After unless 0. */
 void answer_problem(struct request *, int status, const char *detail, int retry_after_s);
 

@@ -20,13 +20,4 @@ void problem_reply(struct request *, struct slice headers, int status, const cha
 void problem_retry(struct request *, struct slice headers, int status, int64_t retry_ms,
                    const char *detail, ...) PRINTF(5, 6);
 
-/* Append the document; title is the status' phrase. */
-void problem_put(struct buf *out, int status, struct slice detail);
-
-/* Append text with everything that is not UTF-8 as U+FFFD. */
-void problem_put_clean(struct buf *out, struct slice text);
-
-/* "Not Found"; unknown: "Error". */
-const char *problem_title(int status);
-
 #endif

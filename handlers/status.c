@@ -7,6 +7,7 @@
  */
 #include <inttypes.h>
 
+#include "core/details.h"
 #include "core/text.h"
 #include "handlers/encode.h"
 #include "handlers/problem.h"
@@ -98,7 +99,7 @@ static void put_why(const struct visit *v, struct buf *out)
         buf_puts(&why, v->server->source_why);
     else
         put_masked(&why, slice_of(v->server->source_why));
-    problem_put_clean(&clean, buf_slice(&why));
+    details_put_clean(&clean, buf_slice(&why));
     json_put_string(out, buf_slice(&clean));
     buf_fini(&why);
     buf_fini(&clean);

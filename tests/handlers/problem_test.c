@@ -3,6 +3,7 @@
  */
 #include <jansson.h>
 
+#include "core/details.h"
 #include "core/text.h"
 #include "handlers/problem.h"
 #include "tests/suite.h"
@@ -16,7 +17,7 @@ START_TEST(detail_is_utf8_whatever_was_quoted)
     };
     for (size_t i = 0; i < LENGTH(odd); i++) {
         struct buf out = BUF_EMPTY;
-        problem_put(&out, 400, odd[i]);
+        details_put(&out, 400, odd[i]);
         ck_assert(utf8_valid(buf_slice(&out)));
         json_t *root = json_loadb(out.at, out.len, JSON_ALLOW_NUL, NULL);
         ck_assert_msg(root != NULL, "case %zu: %.*s", i, (int)out.len, out.at);
@@ -33,7 +34,7 @@ START_TEST(what_is_good_stays_and_what_is_not_is_replaced_once_per_byte)
 {
     struct buf out = BUF_EMPTY;
 
-    problem_put_clean(&out, SLICE("a\xff\xc3\xa4\xe4\xb8z"));
+    details_put_clean(&out, SLICE("a\xff\xc3\xa4\xe4\xb8z"));
     ck_assert(slice_is(buf_slice(&out), SLICE("a\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbdz")));
     buf_fini(&out);
 }
