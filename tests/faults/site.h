@@ -14,7 +14,8 @@ enum { SITE_FRONTS = 3 }; /* nginx, lighttpd, Apache with mod_proxy_fcgi */
 /* What a fault needs besides the usual. */
 enum site_flavour {
     SITE_PLAIN,
-    SITE_STANDBY, /* a streaming standby, synchronous, so that a fail-over loses nothing committed */
+    SITE_STANDBY, /* a streaming standby, synchronous, so that a fail-over loses nothing committed
+                   */
     SITE_POOLED,  /* everything through PgBouncer in transaction mode */
     SITE_SPLIT,   /* LISTEN over a direct connection, everything else through PgBouncer */
     SITE_SMALL,   /* PostgreSQL on a small file system of its own (needs mount) */
@@ -27,11 +28,13 @@ enum site_flavour {
 struct site {
     enum site_flavour flavour;
     struct cluster *cluster;
-    char *dsn;            /* of the owner, direct */
-    char *publisher_dsn;  /* what publishers use: dsn, or the pooler */
+    char *dsn;           /* of the owner, direct */
+    char *publisher_dsn; /* what publishers use: dsn, or the pooler */
     struct front *fronts[SITE_FRONTS];
     struct load_front load_fronts[SITE_FRONTS];
     char *key;
+    uint64_t seed;
+    bool spent;  /* a fault has used it up: the next fault of this flavour gets a new one */
     void *extra; /* the flavour's own (site_*.c) */
 };
 
