@@ -41,34 +41,12 @@ static _Noreturn void give_up(const struct front *f, const char *what, const cha
 /* ---- laying out the site ------------------------------------------------------------------------
  */
 
-/* Exchange every occurrence; gives the new text, NULL when there was none. */
-static char *exchange(const char *text, const char *from, const char *to)
-{
-    struct buf out = BUF_EMPTY;
-    const char *found;
-    size_t n = 0;
-
-    while ((found = strstr(text, from))) {
-        buf_put(&out, (struct slice){ text, (size_t)(found - text) });
-        buf_puts(&out, to);
-        text = found + strlen(from);
-        n++;
-    }
-    buf_puts(&out, text);
-    buf_putc(&out, '\0');
-    if (buf_rc(&out) != RC_OK)
-        abort();
-    if (n == 0)
-        buf_fini(&out);
-    return out.at;
-}
-
 /* FOLDER and DSN in a table's text; gives. */
 static char *filled(const struct front *f, const char *text)
 {
-    char *with = exchange(text, "FOLDER", f->folder);
+    char *with = text_exchange(text, "FOLDER", f->folder);
     if (!with)
-        with = exchange(text, "DSN", f->place.dsn);
+        with = text_exchange(text, "DSN", f->place.dsn);
     return with ? with : text_of("%s", text);
 }
 
@@ -87,7 +65,7 @@ static char *read_contrib(const struct front *f, const char *name)
 static char *swapped(const struct front *f, char *text, const struct front_swap *swap,
                      const char *file)
 {
-    char *to = filled(f, swap->to), *out = exchange(text, swap->from, to);
+    char *to = filled(f, swap->to), *out = text_exchange(text, swap->from, to);
     if (!out) {
         fprintf(stderr, "tests: contrib/%s no longer says \"%s\"\n", file, swap->from);
         give_up(f, "cannot exchange", swap->from);

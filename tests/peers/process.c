@@ -271,6 +271,27 @@ char *text_of(const char *format, ...)
     return text;
 }
 
+char *text_exchange(const char *text, const char *from, const char *to)
+{
+    struct buf out = BUF_EMPTY;
+    const char *found;
+    size_t n = 0;
+
+    while ((found = strstr(text, from))) {
+        buf_put(&out, (struct slice){ text, (size_t)(found - text) });
+        buf_puts(&out, to);
+        text = found + strlen(from);
+        n++;
+    }
+    buf_puts(&out, text);
+    buf_putc(&out, '\0');
+    if (buf_rc(&out) != RC_OK)
+        give_up("no memory for", from);
+    if (n == 0)
+        buf_fini(&out);
+    return out.at;
+}
+
 char *file_read(const char *path)
 {
     struct buf b = BUF_EMPTY;

@@ -53,6 +53,8 @@ char *temp_folder(const char *name);
 
 /* Give the path or text that a format makes (caller frees). */
 char *text_of(const char *format, ...) PRINTF(1, 2);
+/* Give the text with each `from` in it become `to`; NULL: there is none. */
+char *text_exchange(const char *text, const char *from, const char *to);
 
 /* The whole file and a NUL, given (caller frees); NULL: cannot be read. */
 char *file_read(const char *path);
