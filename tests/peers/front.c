@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,6 +101,23 @@ static void copy_program(const struct front *f, const char *program, const char 
         give_up(f, "cannot copy", program);
 }
 
+/* The program as the site has it; where something is to be run first, a script with that name. */
+static void place_program(struct front *f, const struct front_spec *spec, const char *to)
+{
+    if (!spec->before) {
+        copy_program(f, spec->program, to);
+        return;
+    }
+    char *real = text_of("%s/%s/worker", f->folder, f->recipe->site);
+    char *script = text_of("#!/bin/sh\n%s\nexec %s \"$@\"\n", spec->before, real);
+
+    copy_program(f, spec->program, real);
+    file_write(to, slice_of(script));
+    chmod(to, 0755);
+    free(script);
+    free(real);
+}
+
 /* bellpush.conf beside the program: the site's own where contrib has one, and the test's lines. */
 static void write_settings(const struct front *f, const char *settings)
 {
@@ -132,7 +150,7 @@ static void lay_out(struct front *f, const struct front_spec *spec)
     write_in(f, "docroot/index.html", SLICE("<!doctype html><title>a site</title>\n"));
     for (const char *const *name = r->programs; *name; name++) {
         char *to = text_of("%s/%s/%s", f->folder, r->site, *name);
-        copy_program(f, spec->program, to);
+        place_program(f, spec, to);
         if (!f->worker)
             f->worker = text_of("%s", to);
         free(to);
@@ -174,15 +192,21 @@ static void start_keeper(struct front *f)
     free(log);
 }
 
-static void start_server(struct front *f)
+static void choose_port(struct front *f)
 {
     struct buf conf = BUF_EMPTY;
-    char *argv[LENGTH(f->recipe->argv)] = { NULL };
-    char *log = text_of("%s/log/server.log", f->folder);
 
     f->place.port = free_port();
     f->recipe->main_conf(&f->place, &conf);
     write_in(f, "etc/main.conf", buf_slice(&conf));
+    buf_fini(&conf);
+}
+
+static void start_server(struct front *f)
+{
+    char *argv[LENGTH(f->recipe->argv)] = { NULL };
+    char *log = text_of("%s/log/server.log", f->folder);
+
     for (size_t i = 0; i < LENGTH(argv) && f->recipe->argv[i]; i++)
         argv[i] = filled(f, f->recipe->argv[i]);
     const struct process_spec spec = { .argv = (const char *const *)argv,
@@ -192,7 +216,6 @@ static void start_server(struct front *f)
     for (size_t i = 0; i < LENGTH(argv); i++)
         free(argv[i]);
     free(log);
-    buf_fini(&conf);
 }
 
 static bool is_ready(struct front *f)
@@ -218,6 +241,17 @@ static bool ready_or_ended(void *arg)
     return a->ended || is_ready(a->front);
 }
 
+/* False: it ended at once. */
+static bool starts(struct front *f)
+{
+    struct attempt a = { .front = f };
+
+    start_server(f);
+    if (!wait_until(ready_or_ended, &a, READY_MS))
+        give_up(f, "is not ready on", "its port");
+    return !a.ended;
+}
+
 struct front *front_start(const struct front_spec *spec)
 {
     struct front *f = calloc(1, sizeof *f);
@@ -235,11 +269,8 @@ struct front *front_start(const struct front_spec *spec)
     if (f->recipe->keeps_worker)
         start_keeper(f);
     for (int i = 0; i < PORT_TRIES; i++) { /* somebody may take the free port before we do */
-        struct attempt a = { .front = f };
-        start_server(f);
-        if (!wait_until(ready_or_ended, &a, READY_MS))
-            give_up(f, "is not ready on", "its port");
-        if (!a.ended) {
+        choose_port(f);
+        if (starts(f)) {
             f->place.dsn = NULL; /* was lent for the start */
             return f;
         }
@@ -273,6 +304,19 @@ void front_reload(struct front *f)
     kill(f->server, f->recipe->reload_signal);
 }
 
+static bool starts_again(void *arg)
+{
+    return starts(arg);
+}
+
+/* A client's outgoing connection may sit on the port for a moment: try until it is ours again. */
+void front_restart(struct front *f)
+{
+    process_stop(f->server, STOP_MS);
+    if (!wait_until(starts_again, f, READY_MS))
+        give_up(f, "does not start again on", "its port");
+}
+
 /* ---- looking at the workers
  * ---------------------------------------------------------------------- */
 
@@ -304,43 +348,61 @@ size_t front_workers(const struct front *f, pid_t *pids, size_t max)
     return n;
 }
 
-/* Ask one worker on its own socket, with libfcgi's own client; -1: no answer. */
-static int ask_worker(const struct front *f, const char *name)
+size_t front_sockets(const struct front *f)
 {
-    char *socket = text_of("%s/%s", f->folder, name);
-    const char *const argv[] = { "cgi-fcgi", "-bind", "-connect", socket, NULL };
-    const char *const env[] = { "REQUEST_METHOD=GET",       "SCRIPT_NAME=/push",
-                                "PATH_INFO=/status",        "QUERY_STRING=",
-                                "SERVER_PROTOCOL=HTTP/1.1", "GATEWAY_INTERFACE=CGI/1.1",
-                                "REMOTE_ADDR=127.0.0.1",    NULL };
-    FILE *answer = tmpfile();
-    if (!answer)
-        give_up(f, "no temporary file for", socket);
-    const struct process_spec spec = { .argv = argv, .env = env, .stdout_fd = fileno(answer) };
-    int open = -1;
-    char text[8192];
+    size_t n = 0;
+    while (n < LENGTH(f->recipe->sockets) && f->recipe->sockets[n])
+        n++;
+    return n;
+}
 
-    if (process_run(&spec, ASK_MS) == 0) {
-        rewind(answer);
-        size_t n = fread(text, 1, sizeof text - 1, answer);
+/* libfcgi's own client asks. */
+char *front_ask(const struct front *f, size_t i, const char *path, int64_t ms)
+{
+    char *socket = text_of("%s/%s", f->folder, f->recipe->sockets[i]);
+    char *path_info = text_of("PATH_INFO=%s", path);
+    const char *const argv[] = { "cgi-fcgi", "-bind", "-connect", socket, NULL };
+    const char *const env[] = {
+        "REQUEST_METHOD=GET",       "SCRIPT_NAME=/push",         "QUERY_STRING=",         path_info,
+        "SERVER_PROTOCOL=HTTP/1.1", "GATEWAY_INTERFACE=CGI/1.1", "REMOTE_ADDR=127.0.0.1", NULL
+    };
+    int fd = memfd_create("answer", MFD_CLOEXEC);
+    const struct process_spec spec = {
+        .argv = argv, .env = env, .log = "/dev/null", .stdout_fd = fd
+    };
+    char text[16384], *body = NULL;
+    int status = -1;
+
+    if (fd < 0)
+        give_up(f, "no memory for the answer of", socket);
+    pid_t pid = process_start(&spec);
+    if (!process_wait(pid, ms, &status))
+        process_stop(pid, 0);
+    ssize_t n = status == 0 ? pread(fd, text, sizeof text - 1, 0) : -1;
+    if (n > 0) {
         text[n] = '\0';
-        const char *at = strstr(text, "\"open\":");
-        if (at)
-            open = atoi(at + strlen("\"open\":"));
+        body = strstr(text, "\r\n\r\n");
     }
-    fclose(answer);
+    close(fd);
     free(socket);
-    return open;
+    free(path_info);
+    return body ? text_of("%s", body + 4) : NULL;
 }
 
 int front_open_requests(const struct front *f)
 {
-    int sum = f->recipe->sockets[0] ? 0 : -1;
-    for (size_t i = 0; i < LENGTH(f->recipe->sockets) && f->recipe->sockets[i]; i++) {
-        int open = ask_worker(f, f->recipe->sockets[i]);
-        if (open < 0)
+    size_t n = front_sockets(f);
+    int sum = n > 0 ? 0 : -1;
+
+    for (size_t i = 0; i < n; i++) {
+        char *status = front_ask(f, i, "/status", ASK_MS);
+        const char *at = status ? strstr(status, "\"open\":") : NULL;
+        if (!at) {
+            free(status);
             return -1;
-        sum += open;
+        }
+        sum += atoi(at + strlen("\"open\":"));
+        free(status);
     }
     return sum;
 }

@@ -30,6 +30,8 @@ struct front_spec {
     const char *program;  /* the worker; copied to where the site has it */
     const char *dsn;      /* its database */
     const char *settings; /* more lines for its bellpush.conf, FOLDER: front_folder(); NULL: none */
+    const char
+        *before; /* lines of sh for each worker to run first ("ulimit -n 64\n"); NULL: none */
 };
 
 struct front;
@@ -41,14 +43,21 @@ void front_free(struct front *); /* NULL: nothing happens */
 int front_port(const struct front *);
 const char *front_folder(const struct front *); /* docroot/, site/, log/, run/ are in it; lent */
 
-/* As `systemctl reload` would. */
+/* As `systemctl reload` and `systemctl restart` would; the latter waits until the server, on the
+   port it had, says that a worker is ready. */
 void front_reload(struct front *);
+void front_restart(struct front *);
 
 /* The workers that run now; at most max of their pids.  Returns how many there are. */
 size_t front_workers(const struct front *, pid_t *pids, size_t max);
 
-/* Requests open in all workers now, their own words (GET /status on each one's socket).
-   Only where workers have sockets: nginx, lighttpd, mod_proxy_fcgi; elsewhere -1. */
+/* How many workers have a FastCGI socket of their own (nginx, lighttpd, mod_proxy_fcgi), and what
+   the one behind socket i answers there to GET path ("/status"); gives the body.  NULL: no answer
+   within ms. */
+size_t front_sockets(const struct front *);
+char *front_ask(const struct front *, size_t i, const char *path, int64_t ms);
+
+/* Requests open in all workers now, their own words; -1: not all have sockets, or answer. */
 int front_open_requests(const struct front *);
 
 /* Print the end of every log on stderr: for a test that failed. */
