@@ -357,15 +357,21 @@ size_t front_sockets(const struct front *f)
 }
 
 /* libfcgi's own client asks. */
-char *front_ask(const struct front *f, size_t i, const char *path, int64_t ms)
+char *front_ask(const struct front *f, size_t i, const char *path, const char *key, int64_t ms)
 {
     char *socket = text_of("%s/%s", f->folder, f->recipe->sockets[i]);
     char *path_info = text_of("PATH_INFO=%s", path);
+    char *bearer = key ? text_of("HTTP_AUTHORIZATION=Bearer %s", key) : NULL;
     const char *const argv[] = { "cgi-fcgi", "-bind", "-connect", socket, NULL };
-    const char *const env[] = {
-        "REQUEST_METHOD=GET",       "SCRIPT_NAME=/push",         "QUERY_STRING=",         path_info,
-        "SERVER_PROTOCOL=HTTP/1.1", "GATEWAY_INTERFACE=CGI/1.1", "REMOTE_ADDR=127.0.0.1", NULL
-    };
+    const char *const env[] = { "REQUEST_METHOD=GET",
+                                "SCRIPT_NAME=/push",
+                                "QUERY_STRING=",
+                                path_info,
+                                "SERVER_PROTOCOL=HTTP/1.1",
+                                "GATEWAY_INTERFACE=CGI/1.1",
+                                "REMOTE_ADDR=127.0.0.1",
+                                bearer,
+                                NULL };
     int fd = memfd_create("answer", MFD_CLOEXEC);
     const struct process_spec spec = {
         .argv = argv, .env = env, .log = "/dev/null", .stdout_fd = fd
@@ -386,6 +392,7 @@ char *front_ask(const struct front *f, size_t i, const char *path, int64_t ms)
     close(fd);
     free(socket);
     free(path_info);
+    free(bearer);
     return body ? text_of("%s", body + 4) : NULL;
 }
 
@@ -395,7 +402,7 @@ int front_open_requests(const struct front *f)
     int sum = n > 0 ? 0 : -1;
 
     for (size_t i = 0; i < n; i++) {
-        char *status = front_ask(f, i, "/status", ASK_MS);
+        char *status = front_ask(f, i, "/status", NULL, ASK_MS);
         const char *at = status ? strstr(status, "\"open\":") : NULL;
         if (!at) {
             free(status);

@@ -53,9 +53,9 @@ size_t front_workers(const struct front *, pid_t *pids, size_t max);
 
 /* How many workers have a FastCGI socket of their own (nginx, lighttpd, mod_proxy_fcgi), and what
    the one behind socket i answers there to GET path ("/status"); gives the body.  NULL: no answer
-   within ms. */
+   within ms.  key: the publish_key, to be told everything; NULL: a stranger asks. */
 size_t front_sockets(const struct front *);
-char *front_ask(const struct front *, size_t i, const char *path, int64_t ms);
+char *front_ask(const struct front *, size_t i, const char *path, const char *key, int64_t ms);
 
 /* Requests open in all workers now, their own words; -1: not all have sockets, or answer. */
 int front_open_requests(const struct front *);
