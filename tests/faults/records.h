@@ -24,7 +24,18 @@
  *                   done   AT                                         saw the last event of all
  *      unheard      FROM  TO  WHY
  *
- * NAME:TOPIC stands in acks only for kinds that the ledger cannot hold (HTTP).
+ * NAME:TOPIC stands in acks only for kinds that the ledger cannot hold (HTTP); of a transaction
+ * that the ledger can hold, KIND is that of any of its events, and it commits at least one.
+ *
+ * P.T      ascends within a file: a publisher does one thing after another.  A transaction without
+ *          a line (its publisher died) is taken for unknown.
+ * BEFORE   is taken before the COMMIT (or the first try of the POST) is sent, AFTER when its
+ * outcome was learnt, or that it never will be. CURSOR   is "EPOCH-SEQ" as clients get it.  That of
+ * start was the first to be given: what comes after it is owed.  There is one start; whoever leaves
+ * and returns has its cursor. NEXT     is the cursor after which the stream goes on.  A gap covers
+ * what comes after the last sighting (or start) up to and with NEXT.
+ *
+ * A process that is killed may leave the last line of acks.P cut, and only that.
  */
 #ifndef TESTS_FAULTS_RECORDS_H
 #define TESTS_FAULTS_RECORDS_H
@@ -37,6 +48,7 @@
 /* How an event is published: each has its own promise (check.h). */
 enum kind { KIND_PUBLISH, KIND_NOTIFY, KIND_WATCH, KIND_HTTP, KIND__COUNT };
 extern const char *const kind_names[KIND__COUNT]; /* "publish", "notify", "watch", "http" */
+bool kind_parse(struct slice, enum kind *out);
 
 struct name {
     int publisher, transaction, event;
@@ -46,10 +58,15 @@ enum { NAME_TEXT_MAX = 40 };
 void name_text(struct name, char out[NAME_TEXT_MAX]); /* "@3.17.2@" */
 /* The first name in data; false: none there. */
 bool name_find(struct slice data, struct name *out);
+/* The name that s begins with: gives its length; 0: it begins with none. */
+size_t name_parse(struct slice, struct name *out);
+/* "P.T", the whole slice. */
+bool transaction_parse(struct slice, int *publisher, int *transaction);
 
 int64_t now_us(void);
 
-/* FOLDER/NAME.N, or FOLDER/NAME when n < 0, opened; "w" empties.  Ends the program on failure. */
+/* FOLDER/NAME.N, or FOLDER/NAME when n < 0, opened; "w" empties.  Each line is written when it is
+   whole, so that a killed process loses none.  Ends the program on failure. */
 FILE *record_open(const char *folder, const char *name, int n, const char *mode) MUST_USE;
 
 #endif
