@@ -29,6 +29,7 @@ test                 | fcgiwrap               | the insert script of the demo pa
 test                 | lighttpd-mod-deflate   | to see that it leaves streams alone
 test                 | media-types            | the table of types that web servers read
 test                 | pgbouncer              | a pooler to work behind
+test                 | libfaketime            | a clock that is set back
 test bench           | check                  | unit tests
 test bench           | libcurl4-gnutls-dev|libcurl4-openssl-dev|libcurl4-nss-dev | HTTP client of the tests
 test                 | clang                  | the second compiler
