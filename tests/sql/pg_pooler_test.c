@@ -1,62 +1,26 @@
 /*
  * pg_pooler_test.c - a real PgBouncer between: what LISTEN is worth there, and what works without.
  */
-#include <libpq-fe.h>
-
+#include "tests/peers/bouncer.h"
 #include "tests/sql/pg_rig.h"
 
-static char *direct, *pooled, *folder;
-static pid_t bouncer;
-static int port;
-
-static bool answers(void *arg)
-{
-    return PQping(arg) == PQPING_OK;
-}
+static char *direct;
+static struct bouncer *bouncer;
 
 /* sessions: how many it keeps with the server, so that clients of one pool share them. */
 static void start_bouncer(const char *mode, int sessions)
 {
     direct = rig_database();
-    port = free_port();
     char *name = cluster_sql(direct, "SELECT current_database()");
-    folder = temp_folder("bouncer");
-    char *ini = text_of("%s/pgbouncer.ini", folder), *users = text_of("%s/users", folder);
-    char *log = text_of("%s/log", folder);
-    char *text =
-        text_of("[databases]\n%s = host=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-                "listen_port = %d\nunix_socket_dir = %s\nauth_type = trust\n"
-                "auth_file = %s\npool_mode = %s\ndefault_pool_size = %d\n",
-                name, cluster_socket(cluster_shared()), port, folder, users, mode, sessions);
-    file_write(ini, slice_of(text));
-    free(text);
-    text = text_of("\"%s\" \"\"\n", name);
-    file_write(users, slice_of(text));
-    file_write(log, SLICE(""));
-    /* It refuses to be root, as PostgreSQL does. */
-    file_own(folder, "postgres");
-    file_own(log, "postgres");
-    const char *argv[] = { "pgbouncer", ini, NULL };
-    struct process_spec spec = { .argv = argv, .log = log, .dir = "/", .user = "postgres" };
-    bouncer = process_start(&spec);
-    pooled = text_of("host=%s port=%d dbname=%s user=%s", folder, port, name, name);
-    if (!wait_until(answers, pooled, 20 * 1000)) {
-        char *said = file_read(log);
-        ck_abort_msg("pgbouncer does not answer (is it installed?): %s", said ? said : "");
-    }
-    free(text);
-    free(ini);
-    free(users);
-    free(log);
+    bouncer = bouncer_start(&(struct bouncer_spec){
+        .cluster = cluster_shared(), .database = name, .mode = mode, .sessions = sessions });
     free(name);
 }
 
 static void stop_bouncer(void)
 {
-    process_stop(bouncer, 5000);
+    bouncer_free(bouncer);
     free(direct);
-    free(pooled);
-    free(folder);
 }
 
 static void on_published(void *arg, const struct publication *p)
@@ -98,8 +62,8 @@ START_TEST(transaction_pooling_is_noticed_and_polled)
     struct draft d = { .topic = SLICE("t"), .data = SLICE("102") };
     int answer = 0;
 
-    start_bouncer("transaction", 1);
-    struct rig *r = rig_new(pooled, settings);
+    start_bouncer(NULL, 1);
+    struct rig *r = rig_new(bouncer_dsn(bouncer), settings);
     rig_until_state(r, SOURCE_POLLING);
     ck_assert_ptr_nonnull(strstr(r->server.source_why, "listen_database"));
     publish_numbers(direct, "t", 1, 100);
@@ -130,12 +94,12 @@ END_TEST
 
 START_TEST(direct_connection_beside_a_pooler_listens)
 {
-    start_bouncer("transaction", 1);
+    start_bouncer(NULL, 1);
     char *listen = text_of("listen_database=%s", direct);
     const char *settings[] = { "channels=orders", listen, NULL };
     struct draft d = { .topic = SLICE("t"), .data = SLICE("1") };
     int answer = 0;
-    struct rig *r = rig_listening(pooled, settings);
+    struct rig *r = rig_listening(bouncer_dsn(bouncer), settings);
 
     ck_assert_ptr_nonnull(
         source_publish(r->server.source, &d, 1, SLICE_NONE, on_published, &answer));
@@ -154,7 +118,7 @@ START_TEST(session_pooling_proves_itself)
     static const char *const settings[] = { "channels=orders", "probe=200ms", NULL };
 
     start_bouncer("session", 3);
-    struct rig *r = rig_listening(pooled, settings);
+    struct rig *r = rig_listening(bouncer_dsn(bouncer), settings);
     run_sql(direct, "NOTIFY orders, 'x'");
     rig_until_heard(r, 1);
     ck_assert(r->server.housekeeper);
@@ -165,14 +129,13 @@ END_TEST
 
 START_TEST(dead_pooler_is_away)
 {
-    start_bouncer("transaction", 1);
-    struct rig *r = rig_new(pooled, NULL);
+    start_bouncer(NULL, 1);
+    struct rig *r = rig_new(bouncer_dsn(bouncer), NULL);
     struct draft d = { .topic = SLICE("t"), .data = SLICE("1") };
     int answer = 0;
 
     rig_until_state(r, SOURCE_POLLING);
-    process_stop(bouncer, 5000);
-    bouncer = 0;
+    bouncer_stop(bouncer, SIGTERM);
     rig_until_state(r, SOURCE_AWAY);
     ck_assert_ptr_nonnull(
         source_publish(r->server.source, &d, 1, SLICE_NONE, on_published, &answer));
@@ -186,22 +149,17 @@ END_TEST
 START_TEST(silent_server_is_given_up_and_found_again)
 {
     start_bouncer("session", 3);
-    /* Also the way over TCP, by name: of localhost's addresses only one answers. */
-    char *name = cluster_sql(direct, "SELECT current_database()");
-    char *tcp = text_of("host=localhost port=%d dbname=%s user=%s", port, name, name);
-    struct rig *r = rig_listening(tcp, NULL);
+    struct rig *r = rig_listening(bouncer_dsn_tcp(bouncer), NULL);
 
-    kill(bouncer, SIGSTOP);
+    kill(bouncer_pid(bouncer), SIGSTOP);
     rig_until_state(r, SOURCE_AWAY); /* no reset, no FIN: only silence */
     ck_assert_ptr_nonnull(strstr(r->server.source_why, "no answer"));
     publish_numbers(direct, "t", 1, 10);
-    kill(bouncer, SIGCONT);
+    kill(bouncer_pid(bouncer), SIGCONT);
     rig_until_heard(r, 10);
     rig_until_state(r, SOURCE_LISTENING);
     check_numbers(r, "t", 10);
     rig_free(r);
-    free(tcp);
-    free(name);
     stop_bouncer();
 }
 END_TEST
