@@ -16,13 +16,17 @@
 #include "tests/faults/records.h"
 #include "tests/faults/site.h"
 
+enum { ACT_PATIENCE_MS = 60000 }; /* generous: waiting longer means that it never comes */
+
 struct act { /* one fault being made */
+    const char *name;
     struct site *site;
     struct load *load;
     const char *folder; /* of the records */
     uint64_t random;    /* state of its generator; act_choose() */
     bool failed;
-    int64_t unheard_since_us; /* 0: a process listens */
+    int64_t unheard_since_us;     /* 0: a process listens */
+    int64_t logs_at[SITE_FRONTS]; /* evidence_log() looks at what was written from here on */
 };
 
 struct fault {
@@ -45,6 +49,9 @@ int64_t act_choose(struct act *, int64_t low, int64_t high);
    what is waited for is waited for by evidence_*.) */
 void act_last(struct act *, int64_t ms);
 
+/* Ask every few milliseconds until fn(arg) holds; false: not within ms. */
+bool act_wait(struct act *, bool (*fn)(void *arg), void *arg, int64_t ms) MUST_USE;
+
 /* The load must go on: that many more commits, and everybody sees something new. */
 void act_flows(struct act *, int64_t commits);
 
@@ -62,6 +69,8 @@ void act_heard(struct act *);
  * has this value at a path ("database.state", "listening"); false and act_fail(): it never came.
  */
 bool evidence_status(struct act *, unsigned mask, const char *path, const char *value);
+/* The same, but it is enough that one worker says so; its pid, 0: none did. */
+pid_t evidence_some_status(struct act *, unsigned mask, const char *path, const char *value);
 /* Wait until the workers' logs of any front in the mask say this, in lines written since the act
    began or since the last evidence_log_mark(). */
 bool evidence_log(struct act *, unsigned mask, const char *text);

@@ -44,6 +44,9 @@ const char *site_lacks(enum site_flavour);
 
 /* Start; waits until every front is ready.  Ends the program on failure.  Gives. */
 struct site *site_start(enum site_flavour, uint64_t seed) MUST_USE;
-void site_free(struct site *);
+void site_free(struct site *); /* NULL: nothing happens */
+
+/* Not spent, and every worker says that it is ready: fit for the next fault? */
+bool site_is_well(const struct site *);
 
 #endif

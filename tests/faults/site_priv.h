@@ -18,8 +18,8 @@
 
 struct site_workers {
     char *dsn;           /* their `database`; at first site->dsn; free and replace */
-    struct buf settings; /* more lines for bellpush.conf; later ones do not override: conf refuses
-                            a name given twice, so see site_settings in site.c for what is there */
+    struct buf settings; /* more lines for bellpush.conf; a name given twice is an error there, and
+                            site_settings in site.c has some */
     struct buf before;   /* lines of sh run before each worker, in its process: "ulimit -n 64\n" */
 };
 
