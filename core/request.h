@@ -3,7 +3,7 @@
  *
  * A transport (FastCGI, CGI, the sidecar's HTTP/1.1, the tests' loopback) embeds a struct request
  * in its own, fills it once the whole request (head and body) has arrived, and calls
- * server->serve(request).  A handler answers:
+ * request_serve().  A handler answers:
  *
  *      reply_begin  ->  reply_write | reply_lend, any number  ->  reply_end
  *
@@ -16,8 +16,10 @@
  *              reply_begin/write/lend/end.
  *      drain   the server wants to stop: bring this reply to its end soon
  *
- * What request_*() lends is valid only until serve() returns: copy what you keep.  After
- * reply_end() the request is the transport's again and must not be touched.
+ * What request_*() lends is valid only until serve() returns: copy what you keep, or keep the whole
+ * request with request_keep() and have it served once more, from the start, with request_again():
+ * that is how a handler waits for an answer that it needs before it can begin.  After reply_end()
+ * the request is the transport's again and must not be touched.
  * A write that fails for want of memory marks the reply as broken; gone() follows in the loop's
  * next turn, so handlers need no error paths of their own for writing.
  */
@@ -35,10 +37,14 @@ struct reply_ops {
     void (*drain)(void *owner);
 };
 
+typedef void header_fn(void *arg, struct slice name, struct slice value);
+
 /* One per transport. */
 struct request_ops {
     /* Value of a header, name in lower case ("last-event-id"); {NULL, 0}: absent.  Lent. */
     struct slice (*header)(const struct request *, const char *name);
+    /* All headers, names in lower case; lent to the callback. */
+    void (*each_header)(const struct request *, header_fn *, void *arg);
     /* Head: status, and header lines "Name: value\r\n"…; without the blank line. */
     enum rc (*begin)(struct request *, int status, struct slice headers);
     enum rc (*write)(struct request *, struct slice); /* copies */
@@ -57,7 +63,8 @@ struct request {
     /* Valid until serve() returns. */
     const struct request_head *head;
 
-    uint8_t begun : 1, broken : 1, head_only : 1, one_slot : 1;
+    uint8_t begun : 1, broken : 1, ended : 1, head_only : 1, one_slot : 1;
+    uint8_t kept : 1; /* being served again: head is part of a struct kept */
 };
 
 struct request_head {
@@ -72,6 +79,21 @@ struct request_head {
 
 /* Look at the request.  Lent until serve() returns. */
 struct slice request_header(const struct request *, const char *lower_case_name);
+void request_each_header(const struct request *, header_fn *, void *arg);
+
+struct kept; /* a copy of head, headers and body; opaque */
+
+/*
+ * From within serve(): copy the request, so that it can be served again; gives.  Then hold it
+ * (reply_hold) and return, without another look at it.  RC_LIMIT: this process keeps KEPT_MAX bytes
+ * already; RC_NOMEM.  What is served again may be kept again, which copies nothing.
+ */
+enum { KEPT_MAX = 64 * 1024 * 1024 };
+enum rc request_keep(struct request *, struct kept **out) MUST_USE;
+/* Held until now: let go of it and serve it.  Takes. */
+void request_again(struct request *, struct kept *);
+/* It is gone: it will not be served again.  Takes; NULL: nothing happens. */
+void kept_free(struct server *, struct kept *);
 
 /* Answer.  Header lines end in "\r\n".  HEAD: the transport sends no body. */
 void reply_begin(struct request *, int status, struct slice headers);
@@ -85,6 +107,8 @@ void reply_hold(struct request *, const struct reply_ops *, void *owner);
 /* Payload bytes that the peer has not yet taken. */
 size_t reply_queued(const struct request *);
 
+/* For transports: have it answered by server->serve(), now or later; head and body are here. */
+void request_serve(struct request *);
 /* For transports: tell the handler, if it holds.  request_gone() also ends the holding. */
 void request_room(struct request *);
 void request_gone(struct request *);

@@ -61,6 +61,7 @@ struct server {
     /* requests */
     struct request *open; /* held ones */
     size_t open_count, max_open;
+    size_t kept_bytes; /* of requests that wait to be served again (request_keep) */
     bool one_slot; /* this process gets one request at a time */
     int slots_fd;  /* one-slot mode: shared lock file; -1: none */
     bool draining;

@@ -122,6 +122,11 @@ static struct slice op_header(const struct request *r, const char *name)
     return params_header(buf_slice(&cgi_of(r)->params), name);
 }
 
+static void op_each_header(const struct request *r, header_fn *fn, void *arg)
+{
+    params_each_header(buf_slice(&cgi_of(r)->params), fn, arg);
+}
+
 static void op_end(struct request *r)
 {
     struct cgi *c = cgi_of(r);
@@ -131,6 +136,7 @@ static void op_end(struct request *r)
 
 static const struct request_ops ops = {
     .header = op_header,
+    .each_header = op_each_header,
     .begin = answer_begin,
     .write = answer_write,
     .lend = answer_lend,
@@ -209,16 +215,11 @@ static void serve(struct cgi *c)
     else if (!c->body_too_large && !params_body_is_whole(params, c->body.len))
         answer_problem(r, 400, "The request's body is shorter than its Content-Length.", 0);
     else
-        c->server->serve(r);
+        request_serve(r);
     r->head = NULL;
     buf_fini(&scratch);
     buf_fini(&c->params);
     buf_fini(&c->body);
-    if (c->state == CGI_ANSWERING && !r->reply_ops) {
-        log_error(&c->server->log, "a handler has forgotten its request");
-        r->broken = 1;
-        reply_end(r);
-    }
 }
 
 static void keep(struct cgi *c, struct slice piece)

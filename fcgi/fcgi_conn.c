@@ -146,6 +146,13 @@ static struct slice op_header(const struct request *r, const char *name)
     return c->in ? params_header(buf_slice(&c->in->wire.params), name) : SLICE_NONE;
 }
 
+static void op_each_header(const struct request *r, header_fn *fn, void *arg)
+{
+    const struct fcgi_conn *c = conn_of(r);
+    if (c->in)
+        params_each_header(buf_slice(&c->in->wire.params), fn, arg);
+}
+
 static void op_end(struct request *r)
 {
     struct fcgi_conn *c = conn_of(r);
@@ -156,6 +163,7 @@ static void op_end(struct request *r)
 
 static const struct request_ops ops = {
     .header = op_header,
+    .each_header = op_each_header,
     .begin = answer_begin,
     .write = answer_write,
     .lend = answer_lend,
@@ -191,7 +199,7 @@ static void hand_up(struct fcgi_conn *c, struct slice params, struct request_hea
     else if (!w->body_too_large && !params_body_is_whole(params, w->body.len))
         answer_problem(r, 400, "The request's body is shorter than its Content-Length.", 0);
     else
-        r->server->serve(r);
+        request_serve(r);
     r->head = NULL;
     buf_fini(&scratch);
 }
@@ -210,11 +218,6 @@ static void on_request(struct fcgi_conn *c)
         (struct request){ .ops = &ops, .server = server, .one_slot = server->one_slot };
     hand_up(c, buf_slice(&w->params), &head);
     fcgi_wire_release(w);
-    if (c->state == FCGI_CONN_ANSWERING && !c->answer.request.reply_ops) {
-        log_error(&server->log, "a handler has forgotten its request");
-        c->answer.request.broken = 1;
-        reply_end(&c->answer.request);
-    }
 }
 
 /* The web server wants no answer any more, but an end (specification, section 5.4). */

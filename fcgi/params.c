@@ -5,6 +5,8 @@
 
 #include "core/text.h"
 
+enum { HEADER_NAME_MAX = 128 }; /* bytes; nobody asks for longer ones */
+
 /* A length is one byte, or four with the first bit set (FastCGI specification, section 3.4). */
 static bool length_next(struct slice *rest, uint32_t *out)
 {
@@ -73,6 +75,11 @@ struct slice params_get(struct slice params, const char *wanted)
     return SLICE_NONE;
 }
 
+static bool starts_with(struct slice text, struct slice start)
+{
+    return text.len >= start.len && memcmp(text.at, start.at, start.len) == 0;
+}
+
 /* "last-event-id" as "HTTP_LAST_EVENT_ID"?  (RFC 3875 section 4.1.18) */
 static bool is_variable_of(struct slice variable, const char *header)
 {
@@ -109,12 +116,42 @@ struct slice params_header(struct slice params, const char *header)
     return SLICE_NONE;
 }
 
-/* ---- the path -------------------------------------------------------------------------------- */
-
-static bool starts_with(struct slice text, struct slice start)
+/* The header's name that a variable stands for, in lower case; {NULL, 0}: it stands for none. */
+static struct slice header_of(struct slice variable, char out[HEADER_NAME_MAX])
 {
-    return text.len >= start.len && memcmp(text.at, start.at, start.len) == 0;
+    struct slice prefix = SLICE("HTTP_");
+
+    if (slice_is(variable, SLICE("CONTENT_TYPE")))
+        return SLICE("content-type");
+    if (slice_is(variable, SLICE("CONTENT_LENGTH")))
+        return SLICE("content-length");
+    if (!starts_with(variable, prefix) || variable.len > prefix.len + HEADER_NAME_MAX)
+        return SLICE_NONE;
+    for (size_t i = prefix.len; i < variable.len; i++) {
+        char c = variable.at[i];
+        out[i - prefix.len] = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    return (struct slice){ out, variable.len - prefix.len };
 }
+
+void params_each_header(struct slice params, header_fn *fn, void *arg)
+{
+    struct slice variable, value, rest = params;
+    char text[HEADER_NAME_MAX];
+
+    while (params_next(&rest, &variable, &value) == RC_OK) {
+        struct slice name = header_of(variable, text);
+        /* Where that comes from is params_header()'s business. */
+        bool variable_only = value.len == 0 && starts_with(name, SLICE("content-"));
+        if (name.len > 0 && !variable_only && !slice_is(name, SLICE("authorization")))
+            fn(arg, name, value);
+    }
+    value = params_header(params, "authorization");
+    if (value.at)
+        fn(arg, SLICE("authorization"), value);
+}
+
+/* ---- the path -------------------------------------------------------------------------------- */
 
 static struct slice after(struct slice text, size_t n)
 {

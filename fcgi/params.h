@@ -24,6 +24,9 @@ struct slice params_get(struct slice params, const char *name);
 /* Value of a request header, by its lower-case name ("last-event-id"); {NULL, 0}: absent. */
 struct slice params_header(struct slice params, const char *lower_case_name);
 
+/* All request headers, names in lower case; lent to the callback. */
+void params_each_header(struct slice params, header_fn *, void *arg);
+
 /*
  * Fill method, mount, path, query and remote (lent from params or scratch; body is the caller's).
  * RC_SYNTAX: pairs malformed, no method, or an address that does not decode.  RC_NOMEM.

@@ -100,6 +100,36 @@ START_TEST(headers_are_found_by_their_own_names)
 }
 END_TEST
 
+struct headers_seen {
+    struct slice params;
+    size_t n;
+};
+
+static void see_header(void *arg, struct slice name, struct slice value)
+{
+    struct headers_seen *seen = arg;
+    char *text = slice_dup(name);
+
+    ck_assert(slice_is(params_header(seen->params, text), value));
+    free(text);
+    seen->n++;
+}
+
+START_TEST(all_headers_are_told_by_the_names_they_are_found_by)
+{
+    char name[400] = "HTTP_";
+    memset(name + 5, 'X', sizeof(name) - 6);
+    struct buf p = pairs(VARIABLES("CONTENT_TYPE", "text/plain", "CONTENT_LENGTH", "", "HTTPS", "on",
+                                   "HTTP_X_HUB_SIGNATURE_256", "sha256=aa", "HTTP_ORIGIN", "",
+                                   "REDIRECT_HTTP_AUTHORIZATION", "Bearer x", name, "too long"));
+    struct headers_seen seen = { buf_slice(&p), 0 };
+
+    params_each_header(buf_slice(&p), see_header, &seen);
+    ck_assert_uint_eq(seen.n, 4); /* content-type, x-hub-signature-256, origin, authorization */
+    buf_fini(&p);
+}
+END_TEST
+
 START_TEST(lengths_of_one_and_of_four_bytes_come_back)
 {
     struct buf p = BUF_EMPTY, name = BUF_EMPTY;
@@ -188,6 +218,7 @@ SUITE(params)
     tcase_add_test(tc, without_path_info_it_is_what_follows_the_script);
     tcase_add_test(tc, without_a_split_it_is_the_last_segment);
     tcase_add_test(tc, headers_are_found_by_their_own_names);
+    tcase_add_test(tc, all_headers_are_told_by_the_names_they_are_found_by);
     tcase_add_test(tc, lengths_of_one_and_of_four_bytes_come_back);
     tcase_add_test(tc, lengths_that_lie_are_malformed);
     tcase_add_test(tc, a_method_there_must_be_and_an_address_must_decode);

@@ -62,6 +62,20 @@ static struct slice on_header(const struct request *r, const char *name)
     return SLICE_NONE;
 }
 
+static void on_each_header(const struct request *r, header_fn *fn, void *arg)
+{
+    const struct peer *p = peer_of(r);
+
+    must(r->head);
+    for (size_t i = 0; i < p->line_count; i++) {
+        struct slice line = p->lines[i];
+        const char *colon = memchr(line.at, ':', line.len);
+        if (colon)
+            fn(arg, (struct slice){ line.at, (size_t)(colon - line.at) },
+               (struct slice){ colon + 1, line.len - (size_t)(colon + 1 - line.at) });
+    }
+}
+
 static void on_turn(struct turn *turn)
 {
     struct peer *p = CONTAINER(turn, struct peer, turn);
@@ -127,7 +141,8 @@ static size_t on_queued(const struct request *r)
     return peer_of(r)->wire.len;
 }
 
-static const struct request_ops ops = { on_header, on_begin, on_write, on_lend, on_end, on_queued };
+static const struct request_ops ops = { on_header, on_each_header, on_begin, on_write,
+                                        on_lend,   on_end,         on_queued };
 
 /* ---- the world --------------------------------------------------------------------------------
  */
@@ -230,7 +245,7 @@ static void peer_serve(struct peer *p)
     p->request.server = &server;
     p->request.head = &p->head;
     p->request.head_only = slice_is(p->head.method, SLICE("HEAD"));
-    server.serve(&p->request);
+    request_serve(&p->request);
     must(p->ending || p->request.reply_ops);
     p->request.head = NULL;
 }

@@ -9,6 +9,7 @@
  */
 #include "tests/handlers/loopback.h"
 
+#include <ctype.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,22 @@ static struct slice on_header(const struct request *r, const char *name)
         }
     }
     return SLICE_NONE;
+}
+
+static void on_each_header(const struct request *r, header_fn *fn, void *arg)
+{
+    const char *const *asked = answer_of(r)->asked;
+
+    ck_assert_msg(r->head != NULL, "headers read after serve()");
+    for (; asked && *asked; asked++) {
+        char name[64];
+        size_t len = strcspn(*asked, ":");
+        ck_assert_uint_lt(len, sizeof(name));
+        for (size_t i = 0; i < len; i++)
+            name[i] = (char)tolower((unsigned char)(*asked)[i]);
+        const char *value = *asked + len + 1;
+        fn(arg, (struct slice){ name, len }, slice_of(value + strspn(value, " ")));
+    }
 }
 
 static void flush(struct answer *a)
@@ -167,8 +184,9 @@ static size_t on_queued(const struct request *r)
     return answer_of(r)->wire.len;
 }
 
-static const struct request_ops request_ops = { on_header, on_begin, on_write,
-                                                on_lend,   on_end,   on_queued };
+static const struct request_ops request_ops = {
+    on_header, on_each_header, on_begin, on_write, on_lend, on_end, on_queued,
+};
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
@@ -207,7 +225,7 @@ struct answer *stage_ask(const struct ask *ask)
     a->request.head_only = slice_is(head.method, SLICE("HEAD"));
     a->next = stage->answers;
     stage->answers = a;
-    stage->server.serve(&a->request);
+    request_serve(&a->request);
     ck_assert_msg(a->ending || a->request.reply_ops, "neither answered nor held: %s", ask->target);
     a->asked = NULL;
     a->request.head = NULL;
