@@ -10,17 +10,6 @@
 
 const char *const kind_names[KIND__COUNT] = { "publish", "notify", "watch", "http" };
 
-bool kind_parse(struct slice s, enum kind *out)
-{
-    for (int k = 0; k < KIND__COUNT; k++) {
-        if (slice_is(s, slice_of(kind_names[k]))) {
-            *out = (enum kind)k;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* --- names --------------------------------------------------------------------------------- */
 
 void name_text(struct name name, char out[NAME_TEXT_MAX])

@@ -27,13 +27,14 @@
  * NAME:TOPIC stands in acks only for kinds that the ledger cannot hold (HTTP); of a transaction
  * that the ledger can hold, KIND is that of any of its events, and it commits at least one.
  *
- * P.T      ascends within a file: a publisher does one thing after another.  A transaction without
- *          a line (its publisher died) is taken for unknown.
- * BEFORE   is taken before the COMMIT (or the first try of the POST) is sent, AFTER when its
- * outcome was learnt, or that it never will be. CURSOR   is "EPOCH-SEQ" as clients get it.  That of
- * start was the first to be given: what comes after it is owed.  There is one start; whoever leaves
- * and returns has its cursor. NEXT     is the cursor after which the stream goes on.  A gap covers
- * what comes after the last sighting (or start) up to and with NEXT.
+ *      P.T     ascends within a file: a publisher does one thing after another.  A transaction
+ *              without a line (its publisher died) is taken for unknown.
+ *      BEFORE  is taken before the COMMIT (or the first try of the POST) is sent, AFTER when
+ *              its outcome was learnt, or that it never will be.
+ *      CURSOR  is "EPOCH-SEQ" as clients get it.  That of start was the first to be given: what
+ *              comes after it is owed.  There is one start; whoever returns has its cursor.
+ *      NEXT    is the cursor after which the stream goes on.  A gap covers what comes after the
+ *              last sighting (or start) up to and with NEXT.
  *
  * A process that is killed may leave the last line of acks.P cut, and only that.
  */
@@ -48,7 +49,6 @@
 /* How an event is published: each has its own promise (check.h). */
 enum kind { KIND_PUBLISH, KIND_NOTIFY, KIND_WATCH, KIND_HTTP, KIND__COUNT };
 extern const char *const kind_names[KIND__COUNT]; /* "publish", "notify", "watch", "http" */
-bool kind_parse(struct slice, enum kind *out);
 
 struct name {
     int publisher, transaction, event;
