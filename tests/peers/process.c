@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pwd.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,8 @@ static _Noreturn void be_the_child(const struct process_spec *spec, pid_t parent
     signal(SIGPIPE, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    if (spec->net > 0 && setns(spec->net, CLONE_NEWNET))
+        give_up("cannot enter the network of", spec->argv[0]);
     redirect(spec);
     if (spec->user && geteuid() == 0)
         become(spec->user);
@@ -194,8 +197,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return 0;
 }
 
-/* Programs that are just dying may still write: try until it is gone. */
-static void remove_folder(const char *path)
+void folder_remove(const char *path)
 {
     for (int i = 0; i < JANITOR_TRIES; i++) {
         nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -210,7 +212,7 @@ static void remove_folders(void)
 {
     for (struct folder *f = folders; f; f = f->next)
         if (f->maker == getpid()) {
-            remove_folder(f->path);
+            folder_remove(f->path);
             kill(f->janitor, SIGKILL);
             waitpid(f->janitor, NULL, 0);
         }
@@ -232,7 +234,7 @@ static _Noreturn void be_the_janitor(const char *path, pid_t maker)
         close(fd);
     while (getppid() == maker)
         sigwait(&wake, &got);
-    remove_folder(path);
+    folder_remove(path);
     _exit(0);
 }
 

@@ -25,6 +25,7 @@ struct process_spec {
     int stdin_fd;     /* becomes fd 0; 0: /dev/null (a listening socket for a FastCGI worker) */
     int stdout_fd;    /* becomes fd 1 whatever log says; 0: see log */
     int death_signal; /* sent when we die; 0: SIGKILL */
+    int net;          /* descriptor of the network namespace to live in; 0: ours */
 };
 
 /* Start; gives the pid.  The child leads its own process group. */
@@ -50,6 +51,9 @@ int process_run(const struct process_spec *, int64_t deadline_ms);
  * calling process ends, however it ends.  Gives the path (caller frees).
  */
 char *temp_folder(const char *name);
+
+/* Remove a folder and all that is in it, even if somebody who is just dying still writes there. */
+void folder_remove(const char *path);
 
 /* Give the path or text that a format makes (caller frees). */
 char *text_of(const char *format, ...) PRINTF(1, 2);
