@@ -10,10 +10,9 @@
 #define CORE_GATE_H
 
 #include "core/event.h"
+#include "core/rights.h"
 
 struct conf;
-
-enum verb { VERB_SUBSCRIBE, VERB_PUBLISH };
 
 /* What a request has proved about its sender. */
 struct who {
