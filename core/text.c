@@ -169,6 +169,20 @@ void base64_put(struct buf *out, struct slice s)
     out->len += with_nul - 1;
 }
 
+enum rc base64url_decode(struct buf *out, struct slice s)
+{
+    size_t len = 0;
+    if (s.len == 0)
+        return RC_OK;
+    if (s.len > SIZE_MAX / 4 || !buf_reserve(out, s.len / 4 * 3 + 3))
+        return RC_NOMEM;
+    if (sodium_base642bin((unsigned char *)out->at + out->len, out->cap - out->len, s.at, s.len,
+                          NULL, &len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+        return RC_SYNTAX;
+    out->len += len;
+    return RC_OK;
+}
+
 /* --- percent-encoding and queries ------------------------------------------------------------ */
 
 static int hex_value(char c)
