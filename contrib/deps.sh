@@ -16,6 +16,7 @@ build run test bench | libfcgi-dev            | FastCGI
 build run test bench | libuv1-dev             | the event loop
 build run test bench | libpq-dev              | PostgreSQL, client side
 build run test bench | libsodium-dev          | constant-time comparison, random, hashes
+build run test bench | libssl-dev             | libcrypto: ES256 and RS256 signatures
 build run test bench | libjansson-dev         | JSON
 run test bench       | postgresql             | the throw-away cluster, psql
 run test bench       | lighttpd               | the web server that make run starts
