@@ -8,27 +8,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/peers/cluster.h"
+#include "tests/peers/cluster_priv.h"
+#include "tests/peers/disk.h"
 #include "tests/peers/process.h"
 
-enum { START_MS = 60000, STOP_MS = 30000, SETTINGS_MAX = 32 };
+enum { STOP_MS = 30000 };
 
-struct cluster {
-    char *folder, *data, *log;
-    char *standby;                /* the data of the one that cluster_back_up() made; NULL: none */
-    char *settings[SETTINGS_MAX]; /* "name=value", NULL-terminated */
-    pid_t maker, pid;             /* pid 0: stopped */
-};
-
-static _Noreturn void give_up(const char *why, const char *log)
+_Noreturn void cluster_give_up(const char *why, const char *log)
 {
     char *text = log ? file_read(log) : NULL;
     fprintf(stderr, "tests: PostgreSQL: %s\n%s", why, text ? text : "");
     exit(EXIT_FAILURE);
 }
 
-/* The program's path: given. */
-static char *program(const char *name)
+char *cluster_program(const char *name)
 {
     const char *dir = getenv("BELLPUSH_PG_BINDIR");
     char line[512] = "", *path;
@@ -53,7 +46,7 @@ static char *program(const char *name)
 
 static void make_data(struct cluster *c)
 {
-    char *initdb = program("initdb");
+    char *initdb = cluster_program("initdb");
     const char *argv[] = { initdb,      "-D",
                            c->data,     "-U",
                            "postgres",  "-A",
@@ -63,48 +56,66 @@ static void make_data(struct cluster *c)
                            NULL };
     struct process_spec spec = { .argv = argv, .log = c->log, .dir = "/", .user = "postgres" };
 
-    if (process_run(&spec, START_MS) != 0)
-        give_up("initdb failed", c->log);
+    if (process_run(&spec, CLUSTER_START_MS) != 0)
+        cluster_give_up("initdb failed", c->log);
     free(initdb);
 }
 
+struct answer {
+    pid_t pid;
+    const char *folder, *log;
+};
+
 static bool answers(void *arg)
 {
-    struct cluster *c = arg;
+    struct answer *a = arg;
     int status;
 
-    if (process_ended(c->pid, &status))
-        give_up("the server ended while starting", c->log);
-    char *dsn = cluster_dsn(c, "postgres");
+    if (process_ended(a->pid, &status))
+        cluster_give_up("the server ended while starting", a->log);
+    char *dsn = text_of("host=%s port=5432 user=postgres dbname=postgres", a->folder);
     PGPing ping = PQping(dsn);
     free(dsn);
     return ping == PQPING_OK;
 }
 
-void cluster_again(struct cluster *c)
+pid_t cluster_serve(const struct cluster *c, const char *data, const char *folder)
 {
-    char *postgres = program("postgres");
-    char *socket_dir = text_of("unix_socket_directories=%s", c->folder);
-    const char *argv[8 + 2 * (SETTINGS_MAX + 8)];
-    const char *fixed[] = { socket_dir, "listen_addresses=", "max_connections=200",
-                            "shared_buffers=32MB", "max_prepared_transactions=10" };
+    char *postgres = cluster_program("postgres");
+    char *socket_dir = text_of("unix_socket_directories=%s", folder);
+    char *address = text_of("listen_addresses=%s", c->address ? c->address : "");
+    const char *argv[8 + 2 * (CLUSTER_SETTINGS_MAX + 8)];
+    const char *fixed[] = { socket_dir, address, "max_connections=200", "shared_buffers=32MB",
+                            "max_prepared_transactions=10" };
+    struct answer a = { .folder = folder, .log = c->log };
     size_t n = 0;
 
     argv[n++] = postgres;
     argv[n++] = "-D";
-    argv[n++] = c->data;
+    argv[n++] = data;
     for (size_t i = 0; i < LENGTH(fixed); i++)
         argv[n++] = "-c", argv[n++] = fixed[i];
-    for (char **s = c->settings; *s; s++)
+    for (char *const *s = c->settings; *s; s++)
         argv[n++] = "-c", argv[n++] = *s;
     argv[n] = NULL;
     /* SIGQUIT, not SIGKILL: the postmaster then takes its shared memory and its children along. */
-    c->pid = process_start(&(struct process_spec){
-        .argv = argv, .log = c->log, .dir = "/", .user = "postgres", .death_signal = SIGQUIT });
-    if (!wait_until(answers, c, START_MS))
-        give_up("the server does not answer", c->log);
+    a.pid = process_start(&(struct process_spec){ .argv = argv,
+                                                  .log = c->log,
+                                                  .dir = "/",
+                                                  .user = "postgres",
+                                                  .death_signal = SIGQUIT,
+                                                  .net = c->net });
+    if (!wait_until(answers, &a, CLUSTER_START_MS))
+        cluster_give_up("the server does not answer", c->log);
+    free(address);
     free(socket_dir);
     free(postgres);
+    return a.pid;
+}
+
+void cluster_again(struct cluster *c)
+{
+    c->pid = cluster_serve(c, c->data, c->folder);
 }
 
 void cluster_stop(struct cluster *c, const char *mode)
@@ -117,68 +128,87 @@ void cluster_stop(struct cluster *c, const char *mode)
     c->pid = 0;
 }
 
-void cluster_back_up(struct cluster *c)
+bool cluster_died(struct cluster *c)
 {
-    char *pg_basebackup = program("pg_basebackup");
-    const char *argv[] = { pg_basebackup, "-D", NULL,   "-h",        c->folder, "-U",
-                           "postgres",    "-c", "fast", "--no-sync", NULL };
-    struct process_spec spec = { .argv = argv, .log = c->log, .dir = "/", .user = "postgres" };
-
-    free(c->standby);
-    argv[2] = c->standby = text_of("%s.standby", c->data);
-    if (process_run(&spec, START_MS) != 0)
-        give_up("pg_basebackup failed", c->log);
-    char *signal = text_of("%s/standby.signal", c->standby);
-    file_write(signal, SLICE(""));
-    file_own(signal, "postgres");
-    free(signal);
-    free(pg_basebackup);
+    if (c->pid > 0 && process_ended(c->pid, NULL))
+        c->pid = 0;
+    return c->pid == 0;
 }
 
-static bool is_primary(void *arg)
+/* To all children of the server: those that are there now.  How many. */
+static size_t signal_children(pid_t parent, int signal)
 {
-    char *answer = cluster_sql(arg, "SELECT pg_is_in_recovery()");
-    bool primary = strcmp(answer, "f") == 0;
+    char path[64];
+    size_t n = 0;
 
-    free(answer);
-    return primary;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)parent, (int)parent);
+    char *list = file_read(path), *save = NULL;
+    for (char *pid = list ? strtok_r(list, " ", &save) : NULL; pid;
+         pid = strtok_r(NULL, " ", &save))
+        n += kill((pid_t)atoi(pid), signal) == 0;
+    free(list);
+    return n;
 }
 
-void cluster_fail_over(struct cluster *c)
+void cluster_freeze(struct cluster *c)
 {
-    cluster_stop(c, "immediate");
-    free(c->data);
-    c->data = c->standby;
-    c->standby = NULL;
-    cluster_again(c);
-    char *dsn = cluster_dsn(c, "postgres");
-    free(cluster_sql(dsn, "SELECT pg_promote()"));
-    if (!wait_until(is_primary, dsn, START_MS))
-        give_up("the standby is not promoted", c->log);
-    free(dsn);
+    if (c->pid > 0 && kill(c->pid, SIGSTOP) == 0) /* the server first: it forks no more */
+        signal_children(c->pid, SIGSTOP);
 }
 
-struct cluster *cluster_start_with(const char *const *settings)
+void cluster_thaw(struct cluster *c)
+{
+    if (c->pid > 0) {
+        signal_children(c->pid, SIGCONT);
+        kill(c->pid, SIGCONT);
+    }
+}
+
+/* Who comes over the network is trusted: it is one that only this machine has. */
+static void trust_everybody(struct cluster *c)
+{
+    char *path = text_of("%s/pg_hba.conf", c->data);
+    FILE *file = fopen(path, "a");
+
+    if (!file || fputs("host all all all trust\n", file) < 0 || fclose(file))
+        cluster_give_up("cannot write pg_hba.conf", NULL);
+    free(path);
+}
+
+struct cluster *cluster_start_as(const struct cluster_spec *spec)
 {
     struct cluster *c = calloc(1, sizeof *c);
+    const char *const *settings = spec->settings;
 
     if (!c)
-        give_up("no memory", NULL);
+        cluster_give_up("no memory", NULL);
     c->maker = getpid();
     c->folder = temp_folder("pg");
     c->data = text_of("%s/data", c->folder);
     c->log = text_of("%s/log", c->folder);
-    for (size_t n = 0; settings && settings[n] && n + 1 < SETTINGS_MAX; n++)
+    c->net = spec->net;
+    c->address = spec->address ? text_of("%s", spec->address) : NULL;
+    for (size_t n = 0; settings && settings[n] && n + 1 < CLUSTER_SETTINGS_MAX; n++)
         c->settings[n] = text_of("%s", settings[n]);
     if (mkdir(c->data, 0700))
-        give_up("cannot make the data folder", NULL);
+        cluster_give_up("cannot make the data folder", NULL);
+    c->on_disk = spec->disk_bytes > 0;
+    if (c->on_disk)
+        disk_mount(c->data, spec->disk_bytes);
     file_own(c->folder, "postgres");
     file_own(c->data, "postgres");
     file_write(c->log, SLICE(""));
     file_own(c->log, "postgres");
     make_data(c);
+    if (c->address)
+        trust_everybody(c);
     cluster_again(c);
     return c;
+}
+
+struct cluster *cluster_start_with(const char *const *settings)
+{
+    return cluster_start_as(&(struct cluster_spec){ .settings = settings });
 }
 
 struct cluster *cluster_start(void)
@@ -190,13 +220,20 @@ void cluster_free(struct cluster *c)
 {
     if (!c)
         return;
-    if (c->maker == getpid()) /* a forked test only lets go of its copy */
+    if (c->maker == getpid()) { /* a forked test only lets go of its copy */
+        cluster_thaw(c);
         cluster_stop(c, "immediate");
+        cluster_stop_standby(c);
+        if (c->on_disk)
+            disk_unmount(c->data);
+    }
     for (char **s = c->settings; *s; s++)
         free(*s);
     free(c->folder); /* the folder itself goes with the process (process.c) */
     free(c->data);
     free(c->standby);
+    free(c->standby_folder);
+    free(c->address);
     free(c->log);
     free(c);
 }
@@ -223,6 +260,16 @@ const char *cluster_socket(const struct cluster *c)
     return c->folder;
 }
 
+const char *cluster_data(const struct cluster *c)
+{
+    return c->data;
+}
+
+const char *cluster_log(const struct cluster *c)
+{
+    return c->log;
+}
+
 /* --- databases ----------------------------------------------------------------------------- */
 
 static char *dsn_as(const struct cluster *c, const char *user, const char *database)
@@ -241,7 +288,7 @@ char *cluster_schema(void)
     char *path = text_of("%s/sql/bellpush.sql", top ? top : ".");
     char *text = file_read(path);
     if (!text)
-        give_up("cannot read sql/bellpush.sql (BELLPUSH_TEST_TOP?)", NULL);
+        cluster_give_up("cannot read sql/bellpush.sql (BELLPUSH_TEST_TOP?)", NULL);
     free(path);
     return text;
 }
