@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/faults/act_priv.h"
+#include "tests/faults/random.h"
 #include "tests/peers/process.h"
 
 enum { LOOK_AGAIN_MS = 20, ASK_MS = 2000, SHOW_EVERY_MS = 250, SEEN_MAX = 200 };
@@ -68,18 +69,9 @@ void act_note(struct act *a, const char *format, ...)
 /* ---- time and chance ----------------------------------------------------------------------------
  */
 
-uint64_t random_next(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u; /* splitmix64 */
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 int64_t act_choose(struct act *a, int64_t low, int64_t high)
 {
-    return low + (int64_t)(random_next(&a->random) % (uint64_t)(high - low + 1));
+    return random_between(&a->random, low, high);
 }
 
 bool act_wait(struct act *a, bool (*fn)(void *arg), void *arg, int64_t ms)

@@ -9,9 +9,6 @@
 
 #include "tests/faults/fault.h"
 
-/* The next number of a generator with this state. */
-uint64_t random_next(uint64_t *state);
-
 /* On a terminal: how the load is doing, now and then; and its line cleared. */
 void act_show(const struct act *);
 void act_hide(void);
