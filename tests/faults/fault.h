@@ -33,7 +33,8 @@ struct fault {
     const char *name; /* "kill-worker" */
     const char *what; /* one line for people */
     enum site_flavour flavour;
-    bool soak; /* may be made again and again on a SITE_PLAIN under one load */
+    bool soak;   /* may be made again and again on a SITE_PLAIN under one load */
+    bool lethal; /* workers end by it: not all the time in a soak, which watches how they grow */
     void (*run)(struct act *);
 };
 
