@@ -294,6 +294,11 @@ int front_port(const struct front *f)
     return f->place.port;
 }
 
+pid_t front_server(const struct front *f)
+{
+    return f->server;
+}
+
 const char *front_folder(const struct front *f)
 {
     return f->folder;

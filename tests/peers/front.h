@@ -41,6 +41,7 @@ struct front *front_start(const struct front_spec *);
 void front_free(struct front *); /* NULL: nothing happens */
 
 int front_port(const struct front *);
+pid_t front_server(const struct front *);
 const char *front_folder(const struct front *); /* docroot/, site/, log/, run/ are in it; lent */
 
 /* As `systemctl reload` and `systemctl restart` would; the latter waits until the server, on the

@@ -5,6 +5,7 @@
  * clear it), and a folder gets a janitor: a forked process that sleeps until the maker's death
  * wakes it.  An orderly exit does the same work without it, at once.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -166,6 +167,39 @@ int process_stop(pid_t pid, int64_t deadline_ms)
         waitpid(pid, &status, 0);
     }
     return status;
+}
+
+/* The fourth field of /proc/PID/stat; the second, a name in brackets, may hold anything. */
+static pid_t parent_of(const char *pid)
+{
+    char path[64], text[512];
+
+    snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
+    FILE *file = fopen(path, "r");
+    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file)
+        fclose(file);
+    text[n] = '\0';
+    const char *bracket = strrchr(text, ')');
+    return bracket && strlen(bracket) > 4 ? (pid_t)atoi(bracket + 4) : 0;
+}
+
+size_t process_children(pid_t parent, pid_t *pids, size_t max)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    size_t n = 0;
+
+    while (proc && (entry = readdir(proc))) {
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || parent_of(entry->d_name) != parent)
+            continue;
+        if (n < max)
+            pids[n] = (pid_t)atoi(entry->d_name);
+        n++;
+    }
+    if (proc)
+        closedir(proc);
+    return n;
 }
 
 int process_run(const struct process_spec *spec, int64_t deadline_ms)

@@ -43,6 +43,9 @@ bool process_wait(pid_t, int64_t deadline_ms, int *status);
  */
 int process_stop(pid_t, int64_t deadline_ms);
 
+/* The children of any process, at most max of their pids.  Returns how many there are. */
+size_t process_children(pid_t, pid_t *pids, size_t max);
+
 /* Start, wait for the end, return the exit status (128 + signal when killed). */
 int process_run(const struct process_spec *, int64_t deadline_ms);
 
