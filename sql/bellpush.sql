@@ -36,7 +36,7 @@ SET LOCAL check_function_bodies = on;
 
 DO $load$
 DECLARE
-  this_version CONSTANT int := 1;
+  this_version CONSTANT int := 2;
   had int := 0;
 BEGIN
   PERFORM pg_advisory_xact_lock(1650813036, 5);
@@ -153,6 +153,38 @@ BEGIN
       at            timestamptz NOT NULL
     );
     INSERT INTO bellpush.schema_version (version) VALUES (1);
+  END IF;
+
+  IF had < 2 THEN -- the gate
+    CREATE TABLE bellpush.token_key (        -- secrets of HS256; the newest without an end signs
+      kid     text PRIMARY KEY,
+      secret  bytea NOT NULL,
+      made_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+      ends_at timestamptz
+    );
+    CREATE TABLE bellpush.revoked (
+      kind  text COLLATE "C" NOT NULL CHECK (kind IN ('subject', 'token')),
+      name  text COLLATE "C" NOT NULL,
+      at_us bigint NOT NULL,                 -- what was issued up to then is not good any more
+      until timestamptz NOT NULL,            -- then all of it has expired anyway
+      PRIMARY KEY (kind, name)
+    );
+    CREATE TABLE bellpush.topic_right (
+      subject text COLLATE "C" NOT NULL,     -- '*': everybody who has one
+      verb    text COLLATE "C" NOT NULL CHECK (verb IN ('subscribe', 'publish')),
+      filter  text COLLATE "C" NOT NULL,
+      until   timestamptz,
+      PRIMARY KEY (subject, verb, filter)
+    );
+    CREATE TABLE bellpush.hook (             -- webhooks that come in
+      name    text COLLATE "C" PRIMARY KEY,
+      scheme  text NOT NULL,
+      topic   text NOT NULL,
+      type    text,
+      secrets text[] NOT NULL,
+      options jsonb NOT NULL
+    );
+    INSERT INTO bellpush.schema_version (version) VALUES (2);
   END IF;
 END $load$;
 
@@ -1233,6 +1265,263 @@ BEGIN
   RETURN args;
 END $$;
 
+-- ---------------------------------------------------------------- the gate: tokens, rights, webhooks
+-- What a worker must know of it is little, and it reads all of that with gate() when it connects and
+-- whenever an event on $bellpush/gate comes by in the log: so a revocation is in force everywhere a
+-- moment after its commit, in the order of the log, and over any way by which events come.
+
+CREATE OR REPLACE FUNCTION bellpush._gate_changed() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM bellpush.publish('$bellpush/gate', ''::text, private => true);
+END $$;
+
+-- RFC 2104 with SHA-256: pgcrypto is an extension, and not everybody may have it.
+CREATE OR REPLACE FUNCTION bellpush._hmac(key bytea, message bytea) RETURNS bytea
+LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  inner_pad bytea := CASE WHEN octet_length(key) > 64 THEN sha256(key) ELSE key END;
+  outer_pad bytea;
+BEGIN
+  inner_pad := inner_pad || decode(repeat('00', 64 - octet_length(inner_pad)), 'hex');
+  outer_pad := inner_pad;
+  FOR i IN 0..63 LOOP
+    inner_pad := set_byte(inner_pad, i, get_byte(inner_pad, i) # 54);
+    outer_pad := set_byte(outer_pad, i, get_byte(outer_pad, i) # 92);
+  END LOOP;
+  RETURN sha256(outer_pad || sha256(inner_pad || message));
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush._base64url(bytes bytea) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+  SELECT translate(encode(bytes, 'base64'), E'+/=\n', '-_')
+$$;
+
+-- 256 bits: gen_random_uuid() is the server's strong random, 122 bits a time.
+CREATE OR REPLACE FUNCTION bellpush._secret() RETURNS bytea
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+$$;
+
+-- A new key signs from now on; what the others have signed stays good for so long.  Gives its id.
+CREATE OR REPLACE FUNCTION bellpush.new_token_key(others_end_after interval DEFAULT '1 day') RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  made text := 'db-' || bellpush._new_epoch();
+BEGIN
+  IF $1 IS NULL OR $1 < '0' THEN
+    RAISE 'bellpush: the other keys cannot end %', coalesce('after ' || $1, 'never')
+      USING ERRCODE = '22023', HINT = 'An interval, such as ''1 day''; ''0'' ends all tokens at once.';
+  END IF;
+  UPDATE bellpush.token_key k SET ends_at = least(k.ends_at, clock_timestamp() + $1);
+  INSERT INTO bellpush.token_key (kid, secret) VALUES (made, bellpush._secret());
+  PERFORM bellpush._gate_changed();
+  RETURN made;
+END $$;
+
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM bellpush.token_key) THEN
+    INSERT INTO bellpush.token_key (kid, secret) VALUES ('db-' || bellpush._new_epoch(), bellpush._secret());
+  END IF;
+END $$;
+
+-- A token (JWT, RFC 7519, HS256) for a page to hand out: what its bearer may hear and publish, for
+-- how long, and who that is.
+CREATE OR REPLACE FUNCTION bellpush.token(subscribe text[] DEFAULT '{}', publish text[] DEFAULT '{}',
+  ttl interval DEFAULT '1 hour', subject text DEFAULT NULL, payload jsonb DEFAULT NULL,
+  issuer text DEFAULT NULL, audience text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  now_s numeric := extract(epoch FROM clock_timestamp())::numeric(20, 6);
+  k bellpush.token_key;
+  claims jsonb;
+  signed text;
+BEGIN
+  IF ttl IS NULL OR ttl < '1 second' OR ttl > '400 days' THEN
+    RAISE 'bellpush: a token lives from 1 second to 400 days, not %', coalesce(ttl::text, 'NULL')
+      USING ERRCODE = '22023';
+  ELSIF cardinality($1) > 100 OR cardinality($2) > 100 THEN
+    RAISE 'bellpush: a token holds at most 100 filters of each kind' USING ERRCODE = '22023',
+      HINT = 'Use wildcards (orders/#), or bellpush.grant_topic().';
+  ELSIF octet_length($4) > 255 OR $4 ~ '[\x01-\x1f\x7f]' THEN
+    RAISE 'bellpush: a subject has at most 255 bytes and no control characters' USING ERRCODE = '22023';
+  ELSIF octet_length($5::text) > 4096 THEN
+    RAISE 'bellpush: a token''s payload has at most 4096 bytes' USING ERRCODE = '22023';
+  END IF;
+  PERFORM bellpush._filter_regex(f) FROM unnest($1 || $2) f;
+  SELECT * INTO STRICT k FROM bellpush.token_key
+    WHERE ends_at IS NULL ORDER BY made_at DESC, kid LIMIT 1;
+  claims := jsonb_strip_nulls(jsonb_build_object(
+    'sub', nullif($4, ''), 'iss', $6, 'aud', $7, 'jti', bellpush._new_epoch(), 'iat', now_s,
+    'exp', ceil(now_s + extract(epoch FROM ttl)::numeric)));
+  claims := claims || jsonb_build_object('bellpush', jsonb_build_object('subscribe', coalesce($1, '{}'),
+    'publish', coalesce($2, '{}')) || CASE WHEN $5 IS NULL THEN '{}' ELSE jsonb_build_object('payload', $5) END);
+  signed := bellpush._base64url(convert_to(format('{"alg":"HS256","typ":"JWT","kid":"%s"}', k.kid), 'UTF8'))
+    || '.' || bellpush._base64url(convert_to(claims::text, 'UTF8'));
+  RETURN signed || '.' || bellpush._base64url(bellpush._hmac(k.secret, convert_to(signed, 'UTF8')));
+END $$;
+
+-- All that the subject was given until now ends, or the one token (its jti).  Open streams end too.
+CREATE OR REPLACE FUNCTION bellpush.revoke(subject text DEFAULT NULL, token_id text DEFAULT NULL,
+  keep interval DEFAULT '400 days') RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF (coalesce($1, '') = '') = (coalesce($2, '') = '') THEN
+    RAISE 'bellpush: revoke a subject or a token: revoke(''alice'') or revoke(token_id => ''…'')'
+      USING ERRCODE = '22023';
+  ELSIF $3 IS NULL OR $3 < '1 second' THEN
+    RAISE 'bellpush: a revocation is kept until the longest token has expired, not %', coalesce($3::text, 'NULL')
+      USING ERRCODE = '22023';
+  END IF;
+  INSERT INTO bellpush.revoked (kind, name, at_us, until)
+    VALUES (CASE WHEN $2 IS NULL THEN 'subject' ELSE 'token' END, coalesce($2, $1),
+            bellpush._us(clock_timestamp()), clock_timestamp() + $3)
+    ON CONFLICT ON CONSTRAINT revoked_pkey DO UPDATE
+      SET at_us = excluded.at_us, until = greatest(revoked.until, excluded.until);
+  PERFORM bellpush._gate_changed();
+END $$;
+
+-- Rights in a table, for those whom tokens or the site's own login name.
+CREATE OR REPLACE FUNCTION bellpush.grant_topic(subject text, filter text, verb text DEFAULT 'subscribe',
+  until timestamptz DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF coalesce($1, '') = '' OR octet_length($1) > 255 THEN
+    RAISE 'bellpush: a subject has 1 to 255 bytes; ''*'' is everybody who has one' USING ERRCODE = '22023';
+  ELSIF $3 IS NULL OR $3 NOT IN ('subscribe', 'publish') THEN
+    RAISE 'bellpush: the verb is subscribe or publish, not %', coalesce(bellpush._shown($3), 'NULL')
+      USING ERRCODE = '22023';
+  END IF;
+  PERFORM bellpush._filter_regex($2);
+  INSERT INTO bellpush.topic_right VALUES ($1, $3, $2, $4)
+    ON CONFLICT ON CONSTRAINT topic_right_pkey DO UPDATE SET until = excluded.until;
+  PERFORM bellpush._gate_changed();
+END $$;
+
+-- Gives how many rights have ended.
+CREATE OR REPLACE FUNCTION bellpush.revoke_topic(subject text, filter text DEFAULT NULL,
+  verb text DEFAULT NULL) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  n int;
+BEGIN
+  DELETE FROM bellpush.topic_right r
+    WHERE r.subject = $1 AND r.filter = coalesce($2, r.filter) AND r.verb = coalesce($3, r.verb);
+  GET DIAGNOSTICS n = ROW_COUNT;
+  IF n > 0 THEN
+    PERFORM bellpush._gate_changed();
+  END IF;
+  RETURN n;
+END $$;
+
+-- Does every topic that matches inner match outer?  As filter_covers() of the program.
+CREATE OR REPLACE FUNCTION bellpush._covers(outer_filter text, inner_filter text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  o text[] := string_to_array(CASE WHEN outer_filter = '+/#' THEN '#' ELSE outer_filter END, '/'); -- the same
+  i text[] := string_to_array(inner_filter, '/');
+BEGIN
+  IF (left(outer_filter, 1) IN ('+', '#')) AND left(inner_filter, 1) = '$' THEN
+    RETURN false;
+  END IF;
+  FOR at IN 1..cardinality(o) LOOP
+    IF o[at] = '#' THEN
+      RETURN true;
+    ELSIF at > cardinality(i) THEN
+      RETURN false;
+    ELSIF i[at] = '#' OR o[at] <> '+' AND o[at] <> i[at] THEN
+      RETURN false;
+    END IF;
+  END LOOP;
+  -- a/# covers a, too; and a/b is not covered by a
+  RETURN cardinality(i) = cardinality(o);
+END $$;
+
+-- May it?  who: {"subject": …, "payload": …, "cookies": {…}, "address": …}, what of it there is.  Asks
+-- the table of rights, then the site's own bellpush.authorize(who jsonb, verb text, topic text).
+CREATE OR REPLACE FUNCTION bellpush.may(who jsonb, verb text, names text[]) RETURNS boolean[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  may boolean[];
+BEGIN
+  SELECT array_agg(EXISTS (
+           SELECT FROM bellpush.topic_right r
+           WHERE r.subject IN ($1 ->> 'subject', CASE WHEN $1 ->> 'subject' <> '' THEN '*' END)
+             AND r.verb = $2 AND (r.until IS NULL OR r.until > clock_timestamp())
+             AND bellpush._covers(r.filter, n)) ORDER BY nr)
+    INTO may FROM unnest($3) WITH ORDINALITY u(n, nr);
+  IF false = ANY (may) AND to_regprocedure('bellpush.authorize(jsonb,text,text)') IS NOT NULL THEN
+    EXECUTE 'SELECT array_agg(m OR coalesce(bellpush.authorize($1, $2, n), false) ORDER BY nr)
+             FROM unnest($3, $4) WITH ORDINALITY u(n, m, nr)' INTO may USING $1, $2, $3, may;
+  END IF;
+  RETURN may;
+END $$;
+
+-- What a worker must know.  kind: `key` (name: kid; value: the secret; until_us, 0: not ended), `token`
+-- and `subject` (revoked: what was issued up to at_us), `ask` (may() has something to say).  The
+-- newest revocations first, for a worker keeps so many and no more.
+CREATE OR REPLACE FUNCTION bellpush.gate(OUT kind text, OUT name text, OUT value bytea, OUT at_us bigint,
+  OUT until_us bigint) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+    SELECT 'key'::text, k.kid, k.secret, bellpush._us(k.made_at), coalesce(bellpush._us(k.ends_at), 0)
+    FROM bellpush.token_key k WHERE k.ends_at IS NULL OR k.ends_at > clock_timestamp()
+    ORDER BY k.made_at DESC LIMIT 64;
+  RETURN QUERY
+    (SELECT r.kind, r.name, NULL::bytea, r.at_us, bellpush._us(r.until)
+     FROM bellpush.revoked r WHERE r.until > clock_timestamp() ORDER BY r.at_us DESC);
+  IF to_regprocedure('bellpush.authorize(jsonb,text,text)') IS NOT NULL
+     OR EXISTS (SELECT FROM bellpush.topic_right) THEN
+    RETURN QUERY SELECT 'ask'::text, NULL::text, NULL::bytea, 0::bigint, 0::bigint;
+  END IF;
+END $$;
+
+-- A webhook: POST /hook/NAME, verified by its sender's scheme, becomes an event.  The topic may have
+-- {header.x-github-event} and {json.repository.full_name} in it; each value is escaped.
+CREATE OR REPLACE FUNCTION bellpush.define_hook(name text, scheme text, topic text, secrets text[],
+  type text DEFAULT NULL, options jsonb DEFAULT '{}') RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF $1 IS NULL OR $1 !~ '^[A-Za-z0-9._-]{1,64}$' THEN
+    RAISE 'bellpush: a hook''s name has 1 to 64 letters, digits, dots, dashes and underscores'
+      USING ERRCODE = '22023';
+  ELSIF $2 IS NULL OR $2 NOT IN ('github', 'stripe', 'slack', 'gitlab', 'shopify', 'twilio', 'hmac',
+                                 'standard', 'websub', 'cloudevents') THEN
+    RAISE 'bellpush: there is no scheme %', coalesce(bellpush._shown($2), 'NULL') USING ERRCODE = '22023',
+      HINT = 'github, stripe, slack, gitlab, shopify, twilio, hmac, standard, websub or cloudevents.';
+  ELSIF coalesce(cardinality($4), 0) NOT BETWEEN 1 AND 10
+     OR EXISTS (SELECT FROM unnest($4) s WHERE s IS NULL OR octet_length(s) NOT BETWEEN 8 AND 1024) THEN
+    RAISE 'bellpush: a hook has 1 to 10 secrets of 8 to 1024 bytes; all of them are good'
+      USING ERRCODE = '22023', HINT = 'To rotate: define it with the new and the old one, later with the new one.';
+  ELSIF jsonb_typeof($6) IS DISTINCT FROM 'object' THEN
+    RAISE 'bellpush: options are a JSON object' USING ERRCODE = '22023';
+  END IF;
+  PERFORM bellpush._checked(regexp_replace($3, '\{[^{}]*\}', 'x', 'g'), $5, NULL, NULL, 0);
+  INSERT INTO bellpush.hook (name, scheme, topic, secrets, type, options) VALUES ($1, $2, $3, $4, nullif($5, ''), $6)
+    ON CONFLICT ON CONSTRAINT hook_pkey DO UPDATE SET scheme = excluded.scheme, topic = excluded.topic,
+      secrets = excluded.secrets, type = excluded.type, options = excluded.options;
+END $$;
+
+CREATE OR REPLACE FUNCTION bellpush.drop_hook(name text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  DELETE FROM bellpush.hook h WHERE h.name = $1;
+  RETURN FOUND;
+END $$;
+
+-- For the worker.
+CREATE OR REPLACE FUNCTION bellpush.hook_of(name text, OUT scheme text, OUT topic text, OUT type text,
+  OUT secrets text[], OUT options text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY SELECT h.scheme, h.topic, h.type, h.secrets, h.options::text FROM bellpush.hook h WHERE h.name = $1;
+END $$;
+
+CREATE OR REPLACE VIEW bellpush.hooks AS
+  SELECT name, scheme, topic, type, cardinality(secrets) AS secrets, options FROM bellpush.hook;
+
 -- ---------------------------------------------------------------- settings
 
 CREATE OR REPLACE FUNCTION bellpush.set(name text, value text) RETURNS text
@@ -1364,6 +1653,9 @@ BEGIN
   DELETE FROM bellpush.retained WHERE topic IN (
     SELECT topic FROM bellpush.retained WHERE expires_us BETWEEN 1 AND now_us
     LIMIT 1000 FOR UPDATE SKIP LOCKED);
+  DELETE FROM bellpush.revoked WHERE until < now_at;
+  DELETE FROM bellpush.topic_right WHERE until < now_at;
+  DELETE FROM bellpush.token_key WHERE ends_at < now_at;
   RETURN jsonb_build_object('rotated', rotated, 'dropped', dropped, 'busy', busy,
                             'more', busy OR dropped >= 8);
 END $$;
@@ -1486,11 +1778,24 @@ BEGIN
   FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'bellpush'::regnamespace
              AND proname IN ('hello', 'read', 'replay', 'locate', 'cursor', 'last_values',
                              'publish_batch', 'record', 'relay', 'relay_sleep', 'relay_wake',
-                             'housekeeper', 'maintain', 'report') LOOP
+                             'housekeeper', 'maintain', 'report', 'gate', 'may', 'hook_of') LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', f, who);
   END LOOP;
   EXECUTE format('GRANT SELECT ON bellpush.stats, bellpush.settings, bellpush.workers, '
                  'bellpush.subscribers TO %s', who);
+END $$;
+
+-- May hand out tokens and rights, and take them back: for the site's login.
+CREATE OR REPLACE FUNCTION bellpush.grant_issuer(who regrole) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  f regprocedure;
+BEGIN
+  EXECUTE format('GRANT USAGE ON SCHEMA bellpush TO %s', who);
+  FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'bellpush'::regnamespace
+             AND proname IN ('token', 'revoke', 'grant_topic', 'revoke_topic') LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', f, who);
+  END LOOP;
 END $$;
 
 CREATE OR REPLACE FUNCTION bellpush.revoke_all(who regrole) RETURNS void
@@ -1502,7 +1807,7 @@ BEGIN
 END $$;
 
 REVOKE ALL ON FUNCTION bellpush.grant_publisher(regrole), bellpush.grant_worker(regrole),
-  bellpush.revoke_all(regrole) FROM PUBLIC;
+  bellpush.grant_issuer(regrole), bellpush.revoke_all(regrole) FROM PUBLIC;
 
 -- The two roles, where we may create roles.  Where we may not, roles of these names are somebody
 -- else's (roles belong to the whole server): nothing is granted to them.

@@ -40,8 +40,9 @@ START_TEST(loading_again_changes_nothing_and_needs_no_quiet)
                             "bellpush.settings WHERE name = 'retention')) FROM bellpush.hello('')",
                             epoch),
                      "relay t 7 days");
-    ck_assert_str_eq(
-        db_ask(db, "SELECT string_agg(version::text, ' ') FROM bellpush.schema_version"), "1");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(version::text, ' ' ORDER BY version) FROM "
+                                "bellpush.schema_version"),
+                     "1 2");
     PQfinish(open);
     PQfinish(db);
     free(schema);
@@ -74,22 +75,22 @@ START_TEST(an_upgrade_runs_only_the_steps_that_are_missing)
     PGconn *db = db_open(schema_dsn());
     char *schema = cluster_schema();
     char *number =
-        replaced(schema, "this_version CONSTANT int := 1", "this_version CONSTANT int := 2");
+        replaced(schema, "this_version CONSTANT int := 2", "this_version CONSTANT int := 3");
     char *next = replaced(number, "END $load$;",
-                          "IF had < 2 THEN\n"
+                          "IF had < 3 THEN\n"
                           "  ALTER TABLE bellpush.worker ADD COLUMN extra int DEFAULT 42;\n"
-                          "  INSERT INTO bellpush.schema_version (version) VALUES (2);\n"
+                          "  INSERT INTO bellpush.schema_version (version) VALUES (3);\n"
                           "END IF;\nEND $load$;");
 
     db_do(db, "SELECT bellpush.publish('t', 'kept')");
     db_do(db, "%s", next);
     db_do(db, "%s", next);
-    ck_assert_str_eq(db_ask(db, "SELECT schema_version FROM bellpush.hello('x')"), "2");
+    ck_assert_str_eq(db_ask(db, "SELECT schema_version FROM bellpush.hello('x')"), "3");
     ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events"), "kept");
     db_do(db, "SELECT extra FROM bellpush.worker");
     ck_assert_str_eq(db_error(db, "%s", schema),
-                     "P0001 bellpush: the database has version 2 of the schema, this file is the "
-                     "older version 1");
+                     "P0001 bellpush: the database has version 3 of the schema, this file is the "
+                     "older version 2");
     db_do(db, "ROLLBACK");
     ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events"), "kept");
 
@@ -99,10 +100,33 @@ START_TEST(an_upgrade_runs_only_the_steps_that_are_missing)
     db_do(fresh, "%s", next);
     ck_assert_str_eq(db_ask(fresh, "SELECT string_agg(version::text, ' ' ORDER BY version) FROM "
                                    "bellpush.schema_version"),
-                     "1 2");
+                     "1 2 3");
     PQfinish(fresh);
     free(next);
     free(number);
+    free(schema);
+}
+END_TEST
+
+/* A database of version 1, as far as what version 2 adds matters. */
+START_TEST(version_1_becomes_version_2_and_keeps_what_it_has)
+{
+    PGconn *db = db_open(schema_dsn());
+    char *schema = cluster_schema();
+
+    db_do(db, "SELECT bellpush.publish('t', 'kept')");
+    const char *epoch = db_ask(db, "SELECT epoch FROM bellpush.hello('x')");
+    db_do(db, "DROP TABLE bellpush.token_key, bellpush.revoked, bellpush.topic_right, "
+              "bellpush.hook CASCADE; DELETE FROM bellpush.schema_version WHERE version = 2");
+    db_do(db, "%s", schema);
+    ck_assert_str_eq(db_ask(db,
+                            "SELECT concat_ws(' ', schema_version, epoch = '%s', head) FROM "
+                            "bellpush.hello('x')",
+                            epoch),
+                     "2 t 1");
+    ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events"), "kept");
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.gate() WHERE kind = 'key'"), "1");
+    PQfinish(db);
     free(schema);
 }
 END_TEST
@@ -179,6 +203,16 @@ static const struct may {
     { "SELECT bellpush.housekeeper()", false, true },
     { "SELECT bellpush.maintain()", false, true },
     { "SELECT bellpush.report('w', 'h', 1, 1, NULL)", false, true },
+    { "SELECT bellpush.gate()", false, true },
+    { "SELECT bellpush.may('{}', 'publish', '{a}')", false, true },
+    { "SELECT bellpush.hook_of('h')", false, true },
+    { "SELECT bellpush.token()", false, false },
+    { "SELECT bellpush.revoke('a')", false, false },
+    { "SELECT bellpush.grant_topic('a', 'b')", false, false },
+    { "SELECT bellpush.new_token_key()", false, false },
+    { "SELECT bellpush.define_hook('a', 'hmac', 'b', '{longenough}')", false, false },
+    { "SELECT * FROM bellpush.token_key", false, false },
+    { "SELECT * FROM bellpush.hook", false, false },
     { "SELECT * FROM bellpush.stats, bellpush.settings, bellpush.workers", false, true },
     { "SELECT * FROM bellpush.subscribers", false, true },
     { "SELECT * FROM bellpush.log", false, false },
@@ -247,6 +281,7 @@ SUITE(schema_load)
     tcase_add_test(tc, loading_again_changes_nothing_and_needs_no_quiet);
     tcase_add_test(tc, loading_makes_no_noise);
     tcase_add_test(tc, an_upgrade_runs_only_the_steps_that_are_missing);
+    tcase_add_test(tc, version_1_becomes_version_2_and_keeps_what_it_has);
     tcase_add_test(tc, a_foreign_schema_is_left_alone_and_an_empty_one_is_used);
     tcase_add_test(tc, where_roles_cannot_be_made_nothing_is_given_to_strangers);
     tcase_add_test(tc, each_role_may_do_its_work_and_no_more);
