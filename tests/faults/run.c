@@ -141,13 +141,15 @@ bool run_end(struct act *a, const struct run *r, struct figures *sum, struct buf
     return good;
 }
 
-static void tell_failure(const struct run *r, const struct act *a)
+void run_tell(const struct run *r, const struct act *a)
 {
     for (size_t i = 0; i < SITE_FRONTS; i++)
         front_show_logs(a->site->fronts[i]);
-    fprintf(stderr,
-            "%s: records are in %s\n%s: again: make check-faults SEED=%" PRIu64 " FAULTS=%s\n",
-            a->name, a->folder, a->name, r->seed, a->name);
+    fprintf(stderr, "%s: records are in %s\n%s: again: make ", a->name, a->folder, a->name);
+    if (r->soak_s > 0)
+        fprintf(stderr, "soak SEED=%" PRIu64 " SOAK_SECONDS=%d\n", r->seed, r->soak_s);
+    else
+        fprintf(stderr, "check-faults SEED=%" PRIu64 " FAULTS=%s\n", r->seed, a->name);
 }
 
 /* ---- one fault after the other ------------------------------------------------------------------
@@ -190,7 +192,7 @@ static struct site *make_fault(const struct run *r, const struct fault *f, const
            (double)(now_ms() - began) / 1e3, good ? "" : " | FAILED");
     fflush(stdout);
     if (!good)
-        tell_failure(r, &a);
+        run_tell(r, &a);
     now_making = NULL;
     t->made++;
     t->failed += !good;

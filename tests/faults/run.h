@@ -35,6 +35,9 @@ void run_begin(struct act *a, const char *folder);
    The figures are put to line; what was found goes to stderr.  Good records are removed. */
 bool run_end(struct act *a, const struct run *, struct figures *sum, struct buf *line);
 
+/* It has failed: the ends of the logs, where the records are, how to see it again. */
+void run_tell(const struct run *, const struct act *);
+
 /* Each wanted fault once; false: one has failed. */
 bool run_faults(const struct run *);
 

@@ -16,13 +16,15 @@ static const enum front_kind kinds[SITE_FRONTS] = { FRONT_NGINX, FRONT_LIGHTTPD,
                                                     FRONT_APACHE_PROXY_FCGI };
 static const char *const front_names[SITE_FRONTS] = { "nginx", "lighttpd", "apache" };
 
-/* Impatient, so that a fault is noticed and got over within seconds. */
+/* Impatient, so that a fault is noticed and got over within seconds; and with a short memory, so
+   that it is soon full and readers who come back are served from the database, too. */
 static const char site_settings[] = "heartbeat = 1s\n"
                                     "retry = 200ms\n"
                                     "probe = 1s\n"
                                     "drain = 2s\n"
                                     "database_pool = 2\n"
                                     "log_level = info\n"
+                                    "journal_events = 2000\n"
                                     "channels = " LOAD_CHANNEL "\n";
 
 /* NULL: as SITE_PLAIN. */
