@@ -138,8 +138,7 @@ struct question {
     char seen[SEEN_MAX];
 };
 
-/* The member at "a.b.c"; lent. */
-static const json_t *member_at(const json_t *object, const char *path)
+const json_t *act_member(const json_t *object, const char *path)
 {
     while (object && *path) {
         size_t len = strcspn(path, ".");
@@ -180,7 +179,7 @@ pid_t act_pid(const json_t *status)
 static bool says(struct question *q, size_t front, size_t worker)
 {
     json_t *status = act_ask(q->act, front, worker);
-    const json_t *value = member_at(status, q->path);
+    const json_t *value = act_member(status, q->path);
     char *text = value ? value_text(value) : NULL;
     bool yes = text && strcmp(text, q->value) == 0;
 

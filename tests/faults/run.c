@@ -109,7 +109,8 @@ void run_begin(struct act *a, const char *folder)
                                     .dsn = a->site->publisher_dsn,
                                     .key = a->site->key,
                                     .fronts = a->site->load_fronts,
-                                    .n_fronts = SITE_FRONTS };
+                                    .n_fronts = SITE_FRONTS,
+                                    .no_notify = a->site->flavour == SITE_POOLED };
     folder_remove(folder);
     make_folder(folder);
     a->folder = folder;

@@ -25,6 +25,8 @@ static const char site_settings[] = "heartbeat = 1s\n"
                                     "database_pool = 2\n"
                                     "log_level = info\n"
                                     "journal_events = 2000\n"
+                                    "journal_bytes = 8m\n"
+                                    "queue_age = 3s\n"
                                     "channels = " LOAD_CHANNEL "\n";
 
 /* NULL: as SITE_PLAIN. */
