@@ -1,10 +1,8 @@
 /*
- * keyring.h - the keys whose signatures count, each for one algorithm only.
+ * keyring.h - the keys whose signatures count.
  *
- * A key never leaves its algorithm: whatever a token's header says, the RSA key is never taken for
- * an HMAC secret.  Several keys live side by side, told apart by `kid`, so that they can be
- * rotated. A keyring is filled once and then only read; when the keys change, a new one takes its
- * place.
+ * Several keys live side by side, told apart by `kid`, so that they can be rotated.  A keyring is
+ * filled once and then only read; when the keys change, a new one takes its place.
  *
  * Everything wrong is told for a person, one line each with its '\n', appended to *errors (lines
  * name the key by its kid or its index, never by its bytes).
@@ -12,27 +10,13 @@
 #ifndef CORE_KEYRING_H
 #define CORE_KEYRING_H
 
-#include "core/buf.h"
+#include "core/key.h"
 
 enum {
-    KEYRING_MAX = 64,        /* keys */
-    KEYRING_SECRET_MIN = 32, /* bytes of an HS256 secret: RFC 7518 section 3.2 */
-    KEYRING_SECRET_MAX = 4096,
-    KEYRING_KID_MAX = 255,    /* bytes of a kid */
+    KEYRING_MAX = 64,         /* keys */
+    KEYRING_KID_MAX = 255,    /* bytes */
     KEYRING_JWKS_MAX = 262144 /* bytes of a JWK Set */
 };
-
-enum algorithm {
-    ALGORITHM_HS256,
-    ALGORITHM_EDDSA,
-    ALGORITHM_ES256,
-    ALGORITHM_RS256,
-    ALGORITHM__COUNT
-};
-
-/* "HS256", "EdDSA", "ES256", "RS256", exactly; ALGORITHM__COUNT: none of them. */
-enum algorithm algorithm_of(struct slice name);
-const char *algorithm_name(enum algorithm);
 
 struct keyring; /* opaque: keyring.c */
 
@@ -46,13 +30,8 @@ size_t keyring_count(const struct keyring *);
 size_t keyring_count_of(const struct keyring *, enum algorithm);
 
 /*
- * Add one key; copies.  kid "" is no kid.  material is
- *
- *      HS256   the secret's bytes, as they are, at least 32
- *      EdDSA   the 32 bytes of an Ed25519 public key, or as below
- *      others  a public key as `openssl pkey -pubout` writes it: SubjectPublicKeyInfo, PEM or DER
- *
- * RC_SYNTAX: it is no such key, too weak, or there is one with this kid and algorithm already;
+ * Add one key; copies.  kid "" is no kid; algorithm by its name; material as key_from_material()
+ * reads it.  RC_SYNTAX: it is no such key, or there is one with this kid and algorithm already;
  * RC_LIMIT: KEYRING_MAX; RC_NOMEM.  Nothing is added then.
  */
 enum rc keyring_add(struct keyring *, struct slice kid, struct slice algorithm,
@@ -71,7 +50,6 @@ enum rc keyring_add_jwks(struct keyring *, struct slice json, struct buf *errors
  * Is this the signature of these bytes by one of the keys of this algorithm?  Those with this kid
  * are asked; kid NULL (SLICE_NONE): all of them.  Constant-time where a secret is compared.
  */
-enum verdict { VERDICT_GOOD, VERDICT_BAD, VERDICT_NO_KEY, VERDICT_NOMEM };
 enum verdict keyring_verify(const struct keyring *, enum algorithm, struct slice kid,
                             struct slice bytes, struct slice signature) MUST_USE;
 
