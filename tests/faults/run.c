@@ -19,8 +19,9 @@
 #include "tests/peers/process.h"
 
 enum {
-    FIRST_COMMITS = 30, /* it flows: so many transactions, and everybody has seen something */
-    FINISH_MS = 60000,  /* until the last subscriber has seen the last event */
+    FIRST_COMMITS_MIN = 30, /* it flows: so many transactions, and everybody has seen something */
+    FIRST_COMMITS_MAX = 300,
+    FINISH_MS = 60000, /* until the last subscriber has seen the last event */
     FOLDERS_MAX = 100,
 };
 
@@ -116,7 +117,7 @@ void run_begin(struct act *a, const char *folder)
     a->folder = folder;
     set_mode(a);
     a->load = load_start(&spec);
-    act_flows(a, FIRST_COMMITS);
+    act_flows(a, act_choose(a, FIRST_COMMITS_MIN, FIRST_COMMITS_MAX));
     evidence_log_mark(a);
 }
 
