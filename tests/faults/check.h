@@ -8,8 +8,10 @@
  *      reordered    seen after an event that comes later in the log; or events of one publisher
  *                   (and one kind) numbered in another order than it committed them
  *      phantom      seen or numbered, but rolled back, or never published; or seen with another
- *                   topic, or by somebody whose filters do not match it
- *      duplicated   numbered twice, or seen twice.  No transport of today may repeat, so these
+ *                   topic or cursor than the log's, before its COMMIT was sent, or by somebody
+ *                   whose filters do not match it
+ *      duplicated   numbered twice, seen twice, or seen by somebody who started after it; or one
+ *                   number given to two.  No transport of today may repeat, so these
  *                   fail a run too
  *
  * What is told and not held against anybody: gaps (each is announced; events within are counted as
@@ -23,17 +25,19 @@
 #include "core/buf.h"
 
 struct figures {
-    size_t committed; /* events in ledger and acks that are owed */
+    size_t committed; /* events in ledger and acks that are owed; not what went unheard */
     size_t delivered; /* sightings by all subscribers */
     size_t lost, reordered, phantom, duplicated;
     size_t gaps, skipped, unheard;
     size_t subscribers, unfinished; /* unfinished: never saw the last event of all */
-    int64_t worst_delay_us;         /* from its publisher's COMMIT being sent to a sighting */
+    int64_t worst_delay_us;         /* from its publisher's COMMIT being sent to a sighting, faults,
+                                       reconnects and sleep included */
 };
 
 /*
  * Read all records of a folder and compare.  Every finding is written to report, one line each, at
- * most 100 of a kind.  False: the records cannot be read (why is in report).
+ * most 100 of a kind.  False: the records cannot be read, or there is no publisher or no subscriber
+ * (why is in report, "FILE:LINE: …").
  */
 bool check_folder(const char *folder, struct figures *out, struct buf *report) MUST_USE;
 
@@ -42,7 +46,7 @@ bool figures_are_good(const struct figures *);
 void figures_add(struct figures *sum, const struct figures *); /* worst_delay_us: the greater */
 
 /* "committed=… delivered=… lost=0 reordered=0 phantom=0 duplicated=… gaps=… worst_delay_ms=…", and
-   skipped=…, unheard=… */
+   skipped=… unheard=… unfinished=…; without a newline */
 void figures_put(struct buf *out, const struct figures *);
 
 #endif
