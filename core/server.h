@@ -14,6 +14,7 @@
 #include "core/conf.h"
 #include "core/follow.h"
 #include "core/gate.h"
+#include "core/health.h"
 #include "core/hub.h"
 #include "core/journal.h"
 #include "core/log.h"
@@ -27,15 +28,10 @@ struct turn {
     void (*run)(struct turn *); /* may put turns on the list again, or free any */
 };
 
-enum source_state {
-    SOURCE_AWAY,      /* no connection; why says more */
-    SOURCE_POLLING,   /* connected, but LISTEN is silent (a pooler?): asks once a second */
-    SOURCE_LISTENING, /* as it should be */
-};
-
 struct stats { /* since start; for /status */
     uint64_t requests, published, events, deliveries, gaps, slow_closed, refused, bells, reads;
     uint64_t journal_replays, database_replays, reconnects, recorded, relayed;
+    uint64_t publishes_refused, publishes_uncertain, accept_pauses, clock_jumps;
 };
 
 struct server {
@@ -48,6 +44,7 @@ struct server {
     struct source *source;
     void (*serve)(struct request *); /* handlers/routes.c */
     struct stats stats;
+    struct health health;
 
     /* the log, as far as this process has seen it */
     char epoch[EPOCH_MAX + 1]; /* "": not known yet */
@@ -62,8 +59,8 @@ struct server {
     struct request *open; /* held ones */
     size_t open_count, max_open;
     size_t kept_bytes; /* of requests that wait to be served again (request_keep) */
-    bool one_slot; /* this process gets one request at a time */
-    int slots_fd;  /* one-slot mode: shared lock file; -1: none */
+    bool one_slot;     /* this process gets one request at a time */
+    int slots_fd;      /* one-slot mode: shared lock file; -1: none */
     bool draining;
     int64_t started_us;
 
@@ -96,6 +93,7 @@ int64_t server_epoch(struct server *, const char *epoch, int64_t pruned_to, int6
 /* New events in log order, every event of the log in (server->head, upto].  Lent. */
 void server_events(struct server *, struct event *const *, size_t n, int64_t upto);
 
+/* How the source stands; again and again while it cannot be reached: each call is an attempt. */
 void server_state(struct server *, enum source_state, const char *why);
 
 /* --- for handlers: capacity (DESIGN.md section 5) --------------------------------------------- */

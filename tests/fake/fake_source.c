@@ -359,6 +359,19 @@ struct source_call *source_locate(struct source *s, int64_t time_us, located_fn 
     return c;
 }
 
+void source_look(const struct source *s, struct source_view *out)
+{
+    *out = (struct source_view){ .contact_ms = s->known ? 0 : -1,
+                                 .max = 1,
+                                 .open = s->connected,
+                                 .away = !s->connected,
+                                 .why = s->connected ? "" : "by script" };
+    for (const struct source_call *c = s->calls; c; c = c->next) {
+        out->publishes += c->kind == CALL_PUBLISH;
+        out->questions += c->kind != CALL_PUBLISH;
+    }
+}
+
 /* ---- answers ----------------------------------------------------------------------------- */
 
 static uint64_t hash_of(const struct source_call *c)
