@@ -147,6 +147,7 @@ static void answer_from(struct poll *p, const char *cursor)
         put_body(p, cursor, &body);
     put_head(p, buf_slice(&etag), body.len, &head);
     if (p->events.nomem || body.nomem || head.nomem || etag.nomem) {
+        health_no_memory(p->request->server, "an answer");
         refuse(p, "Out of memory.");
     } else {
         reply_begin(p->request, unchanged ? 304 : 200, buf_slice(&head));
@@ -262,6 +263,8 @@ static void on_failed(struct follow *f, enum rc rc)
         return;
     }
     stop(p);
+    if (rc == RC_NOMEM)
+        health_no_memory(f->server, "a reader");
     refuse(p, rc == RC_LIMIT ? "Too many questions to the database wait. Try again soon."
                              : "Out of memory.");
     dispose(p);
@@ -353,7 +356,7 @@ static void serve(const struct visit *v, const struct query *q, struct who who)
     struct poll *p = calloc(1, sizeof(*p));
 
     if (!p) {
-        problem_retry(v->request, v->common, 503, conf->retry_ms, "Out of memory.");
+        problem_no_memory(v->request, v->common, "Out of memory.");
         return;
     }
     if (!q->has_since) /* only wants to know where the present is */
@@ -370,7 +373,7 @@ static void serve(const struct visit *v, const struct query *q, struct who who)
         poll_free(p);
     } else if (keep(p, v, q) != RC_OK) {
         server_grant_end(v->server, &p->grant);
-        problem_retry(v->request, v->common, 503, conf->retry_ms, "Out of memory.");
+        problem_no_memory(v->request, v->common, "Out of memory.");
         poll_free(p);
     } else {
         if (!q->has_since && q->wait_ms != 0 && !p->degraded)
