@@ -325,6 +325,25 @@ START_TEST(keys_are_told_apart_by_their_kid)
 }
 END_TEST
 
+START_TEST(among_many_keys_a_token_must_name_its_own)
+{
+    struct buf errors = BUF_EMPTY;
+    struct keyring *ring = ring_of_secret("a", SECRET);
+    struct buf nameless = hmac_token(HS256, CLAIMS);
+    struct buf named = hmac_token(SLICE("{\"alg\":\"HS256\",\"kid\":\"a\"}"), CLAIMS);
+    struct slice other = SLICE("a third secret, of somebody else");
+    for (size_t i = 1; i < KEYRING_TRIES_MAX; i++)
+        ck_assert_int_eq(keyring_add(ring, SLICE(""), SLICE("HS256"), other, &errors), RC_OK);
+    accepted(ring, buf_slice(&nameless), CLAIMS);
+    ck_assert_int_eq(keyring_add(ring, SLICE(""), SLICE("HS256"), other, &errors), RC_OK);
+    refused_as(ring, buf_slice(&nameless), FLAW_UNKNOWN_KEY);
+    accepted(ring, buf_slice(&named), CLAIMS);
+    buf_fini(&nameless);
+    buf_fini(&named);
+    keyring_free(ring);
+}
+END_TEST
+
 START_TEST(a_kid_is_a_name_and_nothing_else)
 {
     static const char *const kids[] = {
@@ -780,6 +799,7 @@ SUITE(jws)
     tcase_add_test(tc, a_public_key_is_never_a_secret);
     tcase_add_test(tc, a_key_that_comes_with_the_token_is_not_trusted);
     tcase_add_test(tc, keys_are_told_apart_by_their_kid);
+    tcase_add_test(tc, among_many_keys_a_token_must_name_its_own);
     tcase_add_test(tc, a_kid_is_a_name_and_nothing_else);
     tcase_add_test(tc, a_very_long_kid_is_no_name_of_a_key);
     tcase_add_test(tc, a_kid_must_be_a_string);
