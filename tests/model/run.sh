@@ -26,12 +26,12 @@ check() {
         esac
     done
     work=$(mktemp -d "${TMPDIR:-/tmp}/bellpush-model.XXXXXX")
-    flags='-DSAFETY -DCOLLAPSE' options='' began=$(date +%s)
+    flags='-DSAFETY' options='' began=$(date +%s)
     if [ "$promise" = live ]; then
         flags='-DNFAIR=3' options='-a -f' settings="$settings -DLIVE"
     fi
     case $kind in
-    holds) flags="$flags -O2" ;;
+    holds) flags="$flags -O1" ;;
     fails) flags="$flags -O0" ;; # found soon: the compiler would take longer
     esac
     # shellcheck disable=SC2086
