@@ -35,7 +35,7 @@ enum source_state {
 
 struct stats { /* since start; for /status */
     uint64_t requests, published, events, deliveries, gaps, slow_closed, refused, bells, reads;
-    uint64_t journal_replays, database_replays, reconnects, recorded, relayed;
+    uint64_t denied, journal_replays, database_replays, reconnects, recorded, relayed;
 };
 
 struct server {
@@ -48,6 +48,7 @@ struct server {
     struct source *source;
     void (*serve)(struct request *); /* handlers/routes.c */
     struct stats stats;
+    struct gate *gate;
 
     /* the log, as far as this process has seen it */
     char epoch[EPOCH_MAX + 1]; /* "": not known yet */
@@ -62,8 +63,8 @@ struct server {
     struct request *open; /* held ones */
     size_t open_count, max_open;
     size_t kept_bytes; /* of requests that wait to be served again (request_keep) */
-    bool one_slot; /* this process gets one request at a time */
-    int slots_fd;  /* one-slot mode: shared lock file; -1: none */
+    bool one_slot;     /* this process gets one request at a time */
+    int slots_fd;      /* one-slot mode: shared lock file; -1: none */
     bool draining;
     int64_t started_us;
 
@@ -95,6 +96,13 @@ int64_t server_epoch(struct server *, const char *epoch, int64_t pruned_to, int6
 
 /* New events in log order, every event of the log in (server->head, upto].  Lent. */
 void server_events(struct server *, struct event *const *, size_t n, int64_t upto);
+
+/*
+ * What the gate must know (gate_load): once after every connect, and again after each event on
+ * SERVER_GATE_TOPIC that was read.  Every open reply looks at its rights again.
+ */
+#define SERVER_GATE_TOPIC "$bellpush/gate"
+void server_gate(struct server *, const struct gate_entry *, size_t n);
 
 void server_state(struct server *, enum source_state, const char *why);
 

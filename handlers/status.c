@@ -92,10 +92,8 @@ static void put_masked(struct buf *out, struct slice text)
 static void put_why(const struct visit *v, struct buf *out)
 {
     struct buf why = BUF_EMPTY, clean = BUF_EMPTY;
-    struct who who;
-    struct slice given = request_header(v->request, "authorization");
 
-    if (gate_identify(v->server->conf, given, &who) == CREDENTIAL_GOOD)
+    if (gate_shows_key(v->server->gate, request_header(v->request, "authorization")))
         buf_puts(&why, v->server->source_why);
     else
         put_masked(&why, slice_of(v->server->source_why));
