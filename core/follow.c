@@ -71,8 +71,14 @@ static void pause_reader(struct follow *f)
 
 static enum rc tell_gap(struct follow *f, enum gap_reason reason, int64_t continues_after)
 {
+    struct server *s = f->server;
+
+    if (reason == GAP_EXPIRED && f->state == STATE_REPLAYING) /* of the others the server tells */
+        log_seldom(&s->log, &s->health.gap_flood, uv_now(s->loop), LOG_INFO,
+                   "retention has overtaken a reader: gap told, %lld to %lld",
+                   (long long)f->seq + 1, (long long)continues_after);
     f->seq = continues_after;
-    f->server->stats.gaps++;
+    s->stats.gaps++;
     return f->ops->gap(f, reason, continues_after);
 }
 

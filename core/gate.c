@@ -464,7 +464,7 @@ void gate_put_who(const struct gate *g, struct buf *out, const struct who *who,
     buf_puts(out, "}}");
 }
 
-enum answer gate_answer(const struct gate *g, struct slice description, enum verb verb,
+enum word gate_answer(const struct gate *g, struct slice description, enum verb verb,
                         struct slice name)
 {
     return memo_get(g->memo, description, verb, name, gate_now_us());

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 1024 };
+enum { LINE_MAX_BYTES = 1024, FLOOD_LINES = 5, FLOOD_MS = 10 * 1000 };
 
 static int open_file(const char *path)
 {
@@ -104,16 +104,12 @@ static void put_harmless(struct line *line, struct slice text)
     }
 }
 
-void log_line(const struct log *log, enum log_level level, const char *format, ...)
+static void write_line(const struct log *log, enum log_level level, const char *format,
+                       va_list args)
 {
-    if (level > log->level)
-        return;
     int saved = errno; /* log_warn(…) between a failing call and strerror() must not matter */
     char text[LINE_MAX_BYTES];
-    va_list args;
-    va_start(args, format);
     int n = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     if (n < 0)
         n = 0;
 
@@ -128,4 +124,37 @@ void log_line(const struct log *log, enum log_level level, const char *format, .
     while (write(log->fd, line.at, line.len) < 0 && errno == EINTR)
         ;
     errno = saved;
+}
+
+void log_line(const struct log *log, enum log_level level, const char *format, ...)
+{
+    va_list args;
+
+    if (level > log->level)
+        return;
+    va_start(args, format);
+    write_line(log, level, format, args);
+    va_end(args);
+}
+
+void log_seldom(const struct log *log, struct log_flood *flood, uint64_t now_ms,
+                enum log_level level, const char *format, ...)
+{
+    va_list args;
+
+    if (level > log->level)
+        return;
+    if (flood->written == 0 || now_ms >= flood->since_ms + FLOOD_MS) {
+        if (flood->held > 0)
+            log_line(log, level, "%u lines like the next were not written", flood->held);
+        *flood = (struct log_flood){ .since_ms = now_ms };
+    }
+    if (flood->written == FLOOD_LINES) {
+        flood->held++;
+        return;
+    }
+    flood->written++;
+    va_start(args, format);
+    write_line(log, level, format, args);
+    va_end(args);
 }

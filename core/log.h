@@ -24,6 +24,17 @@ void log_close(struct log *);
 
 void log_line(const struct log *, enum log_level, const char *format, ...) PRINTF(3, 4);
 
+/*
+ * A line that a thousand peers may cause at once: of its kind five are written in any ten seconds,
+ * and the next one after that says how many were not.
+ */
+struct log_flood { /* one for each kind; zeroed at first */
+    uint64_t since_ms;
+    unsigned written, held;
+};
+void log_seldom(const struct log *, struct log_flood *, uint64_t now_ms, enum log_level,
+                const char *format, ...) PRINTF(5, 6);
+
 #define log_error(log, ...) log_line(log, LOG_ERROR, __VA_ARGS__)
 #define log_warn(log, ...)  log_line(log, LOG_WARN, __VA_ARGS__)
 #define log_info(log, ...)  log_line(log, LOG_INFO, __VA_ARGS__)

@@ -75,16 +75,16 @@ void memo_put(struct memo *m, struct slice description, enum verb verb, struct s
     *slot_of(m, slot.hash) = slot;
 }
 
-enum answer memo_get(const struct memo *m, struct slice description, enum verb verb,
+enum word memo_get(const struct memo *m, struct slice description, enum verb verb,
                      struct slice name, int64_t now_us)
 {
     unsigned char hash[HASH_BYTES];
 
     if (!m->slots)
-        return ANSWER_UNKNOWN;
+        return WORD_UNKNOWN;
     hash_of(m, description, verb, name, hash);
     const struct slot *s = slot_of(m, hash);
     if (s->until_us <= now_us || sodium_memcmp(s->hash, hash, HASH_BYTES) != 0)
-        return ANSWER_UNKNOWN;
-    return s->may ? ANSWER_YES : ANSWER_NO;
+        return WORD_UNKNOWN;
+    return s->may ? WORD_YES : WORD_NO;
 }

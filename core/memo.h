@@ -22,8 +22,8 @@ void memo_clear(struct memo *);
 void memo_put(struct memo *, struct slice description, enum verb, struct slice name, bool may,
               int64_t until_us);
 
-enum answer { ANSWER_UNKNOWN, ANSWER_NO, ANSWER_YES };
-enum answer memo_get(const struct memo *, struct slice description, enum verb, struct slice name,
-                     int64_t now_us);
+enum word { WORD_UNKNOWN, WORD_NO, WORD_YES };
+enum word memo_get(const struct memo *, struct slice description, enum verb, struct slice name,
+                   int64_t now_us);
 
 #endif

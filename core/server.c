@@ -97,6 +97,7 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     uv_unref((uv_handle_t *)&s->prepare);
     uv_idle_init(loop, &s->idle);
     snprintf(s->source_why, sizeof(s->source_why), "not connected yet");
+    health_init(s);
     return RC_OK;
 fail:
     gate_free(s->gate);
@@ -161,25 +162,33 @@ int64_t server_epoch(struct server *s, const char *epoch, int64_t pruned_to, int
         journal_reset(s->journal, head);
         each_follower(s, place_known, GAP_EPOCH, 0);
     } else if (strcmp(s->epoch, epoch) != 0 || head < s->head) {
-        log_warn(&s->log, "the log's history has changed: epoch %s, head %lld; was %s, %lld", epoch,
-                 (long long)head, s->epoch, (long long)s->head);
         enum gap_reason reason = strcmp(s->epoch, epoch) != 0 ? GAP_EPOCH : GAP_UNKNOWN;
+        uint64_t told = s->stats.gaps;
+        log_warn(&s->log, "the log's history has changed (%s): epoch %s, head %lld; was %s, %lld",
+                 reason == GAP_EPOCH ? "restored, failed over, or new_epoch() was called"
+                                     : "its newest events are gone",
+                 epoch, (long long)head, s->epoch, (long long)s->head);
         snprintf(s->epoch, sizeof(s->epoch), "%s", epoch);
         s->head = head;
         journal_reset(s->journal, head);
         each_follower(s, follow_interrupt, reason, head);
+        log_info(&s->log, "gap told to %llu readers", (unsigned long long)(s->stats.gaps - told));
     } else if (pruned_to > s->head) {
+        uint64_t told = s->stats.gaps;
         log_warn(&s->log, "retention has overtaken this process: events %lld to %lld are gone",
                  (long long)s->head + 1, (long long)pruned_to);
         s->head = pruned_to;
         journal_reset(s->journal, pruned_to);
         each_follower(s, follow_interrupt, GAP_EXPIRED, pruned_to);
+        log_info(&s->log, "gap told to %llu readers", (unsigned long long)(s->stats.gaps - told));
     }
     return s->head;
 }
 
 void server_events(struct server *s, struct event *const *events, size_t n, int64_t upto)
 {
+    bool any = false;
+
     for (size_t i = 0; i < n; i++) {
         int64_t seq = event_seq(events[i]);
         if (seq <= s->head)
@@ -189,20 +198,17 @@ void server_events(struct server *s, struct event *const *events, size_t n, int6
         s->head = seq;
         s->head_time_us = event_fields(events[i])->time_us;
         s->stats.events++;
+        any = true;
     }
+    if (any)
+        health_told(s, s->head_time_us);
     if (upto > s->head)
         s->head = upto;
 }
 
 void server_state(struct server *s, enum source_state state, const char *why)
 {
-    static const char *const names[] = { "away", "polling", "listening" };
-
-    if (state != s->source_state || strcmp(why, s->source_why) != 0)
-        log_line(&s->log, state == SOURCE_LISTENING ? LOG_INFO : LOG_WARN, "database: %s%s%s",
-                 names[state], *why ? ": " : "", why);
-    s->source_state = state;
-    snprintf(s->source_why, sizeof(s->source_why), "%s", why);
+    health_state(s, state, why);
 }
 
 /* ---- capacity ------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "core/conf.h"
 #include "core/follow.h"
 #include "core/gate.h"
+#include "core/health.h"
 #include "core/hub.h"
 #include "core/journal.h"
 #include "core/log.h"
@@ -27,15 +28,10 @@ struct turn {
     void (*run)(struct turn *); /* may put turns on the list again, or free any */
 };
 
-enum source_state {
-    SOURCE_AWAY,      /* no connection; why says more */
-    SOURCE_POLLING,   /* connected, but LISTEN is silent (a pooler?): asks once a second */
-    SOURCE_LISTENING, /* as it should be */
-};
-
 struct stats { /* since start; for /status */
     uint64_t requests, published, events, deliveries, gaps, slow_closed, refused, bells, reads;
-    uint64_t denied, journal_replays, database_replays, reconnects, recorded, relayed;
+    uint64_t journal_replays, database_replays, reconnects, recorded, relayed, denied;
+    uint64_t publishes_refused, publishes_uncertain, accept_pauses, clock_jumps;
 };
 
 struct server {
@@ -49,6 +45,7 @@ struct server {
     void (*serve)(struct request *); /* handlers/routes.c */
     struct stats stats;
     struct gate *gate;
+    struct health health;
 
     /* the log, as far as this process has seen it */
     char epoch[EPOCH_MAX + 1]; /* "": not known yet */
@@ -104,6 +101,7 @@ void server_events(struct server *, struct event *const *, size_t n, int64_t upt
 #define SERVER_GATE_TOPIC "$bellpush/gate"
 void server_gate(struct server *, const struct gate_entry *, size_t n);
 
+/* How the source stands; again and again while it cannot be reached: each call is an attempt. */
 void server_state(struct server *, enum source_state, const char *why);
 
 /* --- for handlers: capacity (DESIGN.md section 5) --------------------------------------------- */

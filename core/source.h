@@ -116,4 +116,18 @@ typedef void located_fn(void *arg, const struct place *);
 struct source_call *source_locate(struct source *, int64_t time_us, located_fn *,
                                   void *arg) MUST_USE;
 
+/* --- how it stands, for /status ------------------------------------------------------------- */
+
+struct source_view {
+    int64_t contact_ms;     /* since the last answer where it listens; -1: none yet */
+    size_t open, busy, max; /* connections for questions and publishes */
+    bool away;              /* they cannot be had, and why; "" otherwise */
+    const char *why;        /* lent until the loop goes on */
+    size_t publishes;       /* not yet answered, and since when the oldest of them waits */
+    int64_t publish_ms;
+    size_t questions; /* the others not yet answered */
+};
+
+void source_look(const struct source *, struct source_view *);
+
 #endif

@@ -169,18 +169,39 @@ void base64_put(struct buf *out, struct slice s)
     out->len += with_nul - 1;
 }
 
-enum rc base64url_decode(struct buf *out, struct slice s)
+/* libsodium 1.0.18 takes bytes above 0x7F, where char is signed, for the last digit of the 64. */
+static bool is_ascii(struct slice s)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < s.len; i++)
+        all |= (unsigned char)s.at[i];
+    return all < 0x80;
+}
+
+static enum rc decode(struct buf *out, struct slice s, int variant)
 {
     size_t len = 0;
     if (s.len == 0)
         return RC_OK;
+    if (!is_ascii(s))
+        return RC_SYNTAX;
     if (s.len > SIZE_MAX / 4 || !buf_reserve(out, s.len / 4 * 3 + 3))
         return RC_NOMEM;
     if (sodium_base642bin((unsigned char *)out->at + out->len, out->cap - out->len, s.at, s.len,
-                          NULL, &len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+                          NULL, &len, NULL, variant) != 0)
         return RC_SYNTAX;
     out->len += len;
     return RC_OK;
+}
+
+enum rc base64_decode(struct buf *out, struct slice s)
+{
+    return decode(out, s, sodium_base64_VARIANT_ORIGINAL);
+}
+
+enum rc base64url_decode(struct buf *out, struct slice s)
+{
+    return decode(out, s, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 /* --- percent-encoding and queries ------------------------------------------------------------ */

@@ -24,9 +24,11 @@ void json_put_string(struct buf *, struct slice);
 void base64_put(struct buf *, struct slice);
 
 /*
- * Append the bytes of unpadded base64url (RFC 4648 section 5) written in the one way there is for
- * them.  RC_SYNTAX: anything else: '=', blanks, bits left over at the end that are not zero.
+ * Append the bytes of padded base64, or of unpadded base64url (RFC 4648 section 5), written in the
+ * one way there is for them.  RC_SYNTAX: anything else: blanks, padding that is missing or too
+ * much, bits left over at the end that are not zero.
  */
+enum rc base64_decode(struct buf *, struct slice) MUST_USE;
 enum rc base64url_decode(struct buf *, struct slice) MUST_USE;
 
 /* Append the percent-decoded bytes; plus: '+' means space (form encoding).  RC_SYNTAX: bad %XX. */

@@ -20,6 +20,7 @@ enum {
     SURPLUS_MAX = 64,
     OTHER_DESCRIPTORS = 32, /* loop, log, reserve, libraries */
     PAUSE_MS = 200,
+    CALM_MS = 1000,
     HEAD_MS = 30 * 1000,
     BODY_MS = 120 * 1000,
     FLUSH_MS = 60 * 1000,
@@ -73,6 +74,25 @@ static int reserve_open(void)
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
 
+/* For a while nothing has failed; but perhaps only because nobody has come. */
+static void on_calm(struct alarm *alarm)
+{
+    struct fcgi_front *front = CONTAINER(alarm, struct fcgi_front, calm);
+    struct server *s = front->server;
+    int fd = reserve_open();
+
+    if (fd < 0) {
+        alarm_set(s->wheel, &front->calm, CALM_MS, on_calm);
+        return;
+    }
+    close(fd);
+    log_info(&s->log, "accepting again after %.1f s; %llu connections were turned away",
+             seconds_between(front->stuck_ms, front->failed_ms + PAUSE_MS),
+             (unsigned long long)front->turned_away);
+    front->stuck_ms = 0;
+    s->health.not_accepting = front->full;
+}
+
 static void on_pause_over(struct alarm *alarm)
 {
     struct fcgi_front *front = CONTAINER(alarm, struct fcgi_front, pause);
@@ -81,32 +101,61 @@ static void on_pause_over(struct alarm *alarm)
         front->reserve_fd = reserve_open();
     if (front->fd >= 0)
         uv_poll_start(&front->poll, UV_READABLE, on_acceptable);
+    alarm_set(front->server->wheel, &front->calm, CALM_MS, on_calm);
 }
 
 /* Do not spin on a socket that stays readable while nothing can be done about it. */
 static void pause_accepting(struct fcgi_front *front)
 {
     uv_poll_stop(&front->poll);
+    alarm_cancel(&front->calm);
     alarm_set(front->server->wheel, &front->pause, PAUSE_MS, on_pause_over);
+}
+
+/* Nothing can be accepted: one line when that begins, one when it ends. */
+static void get_stuck(struct fcgi_front *front, const char *what)
+{
+    struct server *s = front->server;
+
+    pause_accepting(front);
+    front->failed_ms = uv_now(s->loop);
+    if (front->stuck_ms)
+        return;
+    front->stuck_ms = front->failed_ms;
+    front->turned_away = 0;
+    s->health.not_accepting = true;
+    s->stats.accept_pauses++;
+    log_warn(&s->log, "%s: not accepting; %zu connections are open", what, front->count);
 }
 
 /* No descriptor left: give up the one in reserve to say at least "no" to one client. */
 static void turn_away(struct fcgi_front *front)
 {
-    front->server->stats.refused++;
+    get_stuck(front, "descriptors exhausted (raise ulimit -n, or lower max_open)");
     if (front->reserve_fd >= 0) {
         close(front->reserve_fd);
         int fd = accept4(front->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
+        if (fd >= 0) {
             close(fd);
+            front->server->stats.refused++;
+            front->turned_away++;
+        }
         front->reserve_fd = reserve_open();
     }
-    if (!front->pause.link)
-        log_warn(&front->server->log,
-                 "out of descriptors with %zu connections open: "
-                 "raise the limit (ulimit -n) or lower max_open",
-                 front->count);
-    pause_accepting(front);
+}
+
+/* Above everything: who comes now waits until somebody has left. */
+static void wait_for_room(struct fcgi_front *front)
+{
+    struct server *s = front->server;
+
+    uv_poll_stop(&front->poll);
+    s->health.not_accepting = true;
+    s->stats.accept_pauses += !front->full;
+    if (!front->full)
+        log_seldom(&s->log, &front->full_flood, uv_now(s->loop), LOG_WARN,
+                   "full: not accepting until some of %zu connections have left", front->count);
+    front->full = true;
 }
 
 /* False: no more now. */
@@ -117,11 +166,12 @@ static bool accept_one(struct fcgi_front *front)
     int fd = accept4(front->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE)
+        int why = errno;
+        if (why == EMFILE || why == ENFILE)
             turn_away(front);
-        else if (errno == ENOBUFS || errno == ENOMEM)
-            pause_accepting(front);
-        return errno == ECONNABORTED || errno == EINTR;
+        else if (why == ENOBUFS || why == ENOMEM)
+            get_stuck(front, "no memory in the kernel for a connection");
+        return why == ECONNABORTED || why == EINTR;
     }
     if (!may_connect(front, &peer)) {
         log_warn(&front->server->log, "connection refused: not in FCGI_WEB_SERVER_ADDRS");
@@ -132,11 +182,13 @@ static bool accept_one(struct fcgi_front *front)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     bool surplus = front->count >= front->limits.max_conns;
     if (fcgi_conn_open(front, fd, surplus) != RC_OK) {
-        pause_accepting(front);
+        front->turned_away++;
+        get_stuck(front, "no memory for a connection");
         return false;
     }
+    front->server->health.connections = front->count;
     if (front->count >= front->limits.max_conns + front->limits.surplus) {
-        uv_poll_stop(&front->poll); /* until one leaves: fcgi_front_left() */
+        wait_for_room(front); /* fcgi_front_left() */
         return false;
     }
     return true;
@@ -148,8 +200,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 
     (void)events;
     if (status < 0) {
-        log_error(&front->server->log, "listening socket: %s", uv_strerror(status));
-        pause_accepting(front);
+        get_stuck(front, uv_strerror(status));
         return;
     }
     for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(front); i++)
@@ -210,6 +261,15 @@ void fcgi_front_left(struct fcgi_front *front)
 {
     bool room = front->count < front->limits.max_conns + front->limits.surplus;
 
+    struct server *s = front->server;
+
+    s->health.connections = front->count;
+    if (front->full && front->count < front->limits.max_conns) {
+        log_seldom(&s->log, &front->full_flood, uv_now(s->loop), LOG_INFO,
+                   "no longer full: %zu connections are open", front->count);
+        front->full = false;
+        s->health.not_accepting = front->stuck_ms != 0;
+    }
     if (front->fd >= 0 && room && !front->pause.link && !uv_is_active((uv_handle_t *)&front->poll))
         uv_poll_start(&front->poll, UV_READABLE, on_acceptable);
     free_if_over(front);
@@ -259,6 +319,7 @@ void fcgi_front_stop(struct fcgi_front *front)
     for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(front); i++)
         ;
     alarm_cancel(&front->pause);
+    alarm_cancel(&front->calm);
     uv_close((uv_handle_t *)&front->poll, on_poll_closed);
     close(front->fd);
     front->fd = -1;
@@ -274,6 +335,7 @@ void fcgi_front_free(struct fcgi_front *front, void (*done)(void *arg), void *ar
 {
     if (front->fd >= 0) {
         alarm_cancel(&front->pause);
+        alarm_cancel(&front->calm);
         uv_close((uv_handle_t *)&front->poll, on_poll_closed);
         close(front->fd);
         front->fd = -1;

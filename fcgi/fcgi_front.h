@@ -29,6 +29,12 @@ struct fcgi_front {
     uv_poll_t poll;     /* the listening socket */
     int fd, reserve_fd; /* fd -1: no longer listening */
     struct alarm pause;
+    struct alarm calm;    /* stuck, but trying again: when nothing fails until then, it is over */
+    uint64_t stuck_ms;    /* since then accepting fails for want of something; 0: all is well */
+    uint64_t failed_ms;   /* the last time it did */
+    uint64_t turned_away; /* since then */
+    bool full;            /* accepting waits until somebody has left */
+    struct log_flood full_flood;
     struct buf allowed; /* FCGI_WEB_SERVER_ADDRS; empty: anybody */
     size_t count;       /* open connections */
     size_t unfinished;  /* bytes held for requests that are not complete */

@@ -224,7 +224,8 @@ static void set_capacity(struct worker *w)
     struct fcgi_limits *l = &w->limits;
     size_t wanted = (size_t)w->conf.max_open;
 
-    *l = fcgi_limits_for(&w->conf, raise_descriptor_limit());
+    w->server.health.descriptors_max = raise_descriptor_limit();
+    *l = fcgi_limits_for(&w->conf, w->server.health.descriptors_max);
     if (wanted > 0 && wanted + wanted / 16 + 16 < l->max_conns)
         l->max_conns = wanted + wanted / 16 + 16;
     w->server.max_open = l->max_conns - l->max_conns / 16;

@@ -245,15 +245,24 @@ bool admit_same_site(const struct visit *v)
 
 /* ---- may it? --------------------------------------------------------------------------------- */
 
-static enum admission refuse_name(const struct visit *v, enum verb verb, struct slice name)
+/* Which of them, for a person: of many events the one that spoils them. */
+static enum admission refuse_name(const struct visit *v, enum verb verb, const struct slice *names,
+                                  size_t n, size_t which)
 {
+    struct slice name = names[which];
     int shown = (int)(name.len < QUOTE_MAX ? name.len : QUOTE_MAX);
 
     v->server->stats.denied++;
-    problem_reply(v->request, v->common, 403,
-                  verb == VERB_PUBLISH ? "The topic %.*s is not one that you may publish to."
-                                       : "The topic %.*s is closed to you.",
-                  shown, name.at);
+    if (verb == VERB_SUBSCRIBE)
+        problem_reply(v->request, v->common, 403, "The topic %.*s is closed to you.", shown,
+                      name.at);
+    else if (n > 1)
+        problem_reply(v->request, v->common, 403,
+                      "event %zu: the topic %.*s is not one that you may publish to.", which, shown,
+                      name.at);
+    else
+        problem_reply(v->request, v->common, 403,
+                      "The topic %.*s is not one that you may publish to.", shown, name.at);
     return ADMIT_NO;
 }
 
@@ -291,7 +300,7 @@ static enum admission admit_alone(const struct visit *v, enum verb verb, const s
 {
     for (size_t i = 0; i < n; i++)
         if (gate_may(v->server->gate, v->who, verb, names[i]) != RC_OK)
-            return refuse_name(v, verb, names[i]);
+            return refuse_name(v, verb, names, n, i);
     return ADMIT_YES;
 }
 
@@ -306,10 +315,10 @@ static enum admission admit_by_site(const struct visit *v, enum verb verb,
 
     for (size_t i = 0; i < n; i++) {
         bool covered = v->who->rights && rights_cover(v->who->rights, verb, names[i]);
-        enum answer answer = covered ? ANSWER_NO : gate_answer(gate, description, verb, names[i]);
-        if (answer == ANSWER_YES)
+        enum word word = covered ? WORD_NO : gate_answer(gate, description, verb, names[i]);
+        if (word == WORD_YES)
             some[yes++] = names[i];
-        else if (answer == ANSWER_UNKNOWN && !covered)
+        else if (word == WORD_UNKNOWN && !covered)
             some[n + unknown++] = names[i];
     }
     if (unknown > 0)

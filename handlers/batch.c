@@ -6,7 +6,6 @@
  */
 #include "handlers/batch.h"
 
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,17 +161,17 @@ static bool take_data(struct item *item, const json_t *value)
 static bool take_data_base64(struct item *item, const json_t *value)
 {
     struct slice text = SLICE_NONE;
-    size_t len;
+    struct buf data = BUF_EMPTY;
 
     if (!once(item) || !take_string(item, value, "data_base64", &text))
         return false;
-    *item->owned = malloc(text.len / 4 * 3 + 3);
-    if (!*item->owned)
+    enum rc rc = base64_decode(&data, text);
+    *item->owned = data.at;
+    if (rc == RC_NOMEM)
         return wrong(item->error, 503, "out of memory");
-    if (sodium_base642bin((unsigned char *)*item->owned, text.len / 4 * 3 + 3, text.at, text.len,
-                          NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+    if (rc != RC_OK)
         return wrong(item->error, 422, "data_base64 is not padded standard base64");
-    item->draft->data = (struct slice){ *item->owned, len };
+    item->draft->data = buf_slice(&data);
     return true;
 }
 

@@ -3,13 +3,15 @@
  *
  * Anybody may ask, so nothing here is a secret: counts, no topics, no addresses.  Why the database
  * is away is told in full to whoever has the key; others get it without the quoted names and the
- * addresses that libpq puts there.
+ * addresses that libpq puts there, and processes without the names of their machines.
  */
 #include <inttypes.h>
 
 #include "core/details.h"
 #include "core/text.h"
+#include "handlers/counts.h"
 #include "handlers/encode.h"
+#include "handlers/metrics.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 
@@ -18,45 +20,6 @@ static const char *const state_names[] = {
     [SOURCE_POLLING] = "polling",
     [SOURCE_LISTENING] = "listening",
 };
-
-/* Everything that is counted, once: its name in /status and /metrics, and what it means. */
-static const struct counter {
-    const char *name, *help;
-    size_t offset; /* in struct stats; uint64_t */
-} counters[] = {
-    { "requests", "Requests answered or being answered", offsetof(struct stats, requests) },
-    { "published", "Events published over HTTP", offsetof(struct stats, published) },
-    { "events", "Events read from the log", offsetof(struct stats, events) },
-    { "deliveries", "Events handed to subscribers", offsetof(struct stats, deliveries) },
-    { "gaps", "Gaps told to readers", offsetof(struct stats, gaps) },
-    { "slow_closed", "Readers closed because they took nothing",
-      offsetof(struct stats, slow_closed) },
-    { "refused", "Requests refused because the process was full", offsetof(struct stats, refused) },
-    { "bells", "Notifications heard", offsetof(struct stats, bells) },
-    { "reads", "Reads of the log", offsetof(struct stats, reads) },
-    { "journal_replays", "Readers brought forward from memory",
-      offsetof(struct stats, journal_replays) },
-    { "database_replays", "Pages of the past asked of the database",
-      offsetof(struct stats, database_replays) },
-    { "reconnects", "Connections to the database after the first",
-      offsetof(struct stats, reconnects) },
-    { "recorded", "Plain NOTIFYs recorded into the log", offsetof(struct stats, recorded) },
-    { "relayed", "Events numbered in relay mode", offsetof(struct stats, relayed) },
-};
-
-static uint64_t count_of(const struct server *s, const struct counter *c)
-{
-    uint64_t n;
-    memcpy(&n, (const char *)&s->stats + c->offset, sizeof(n));
-    return n;
-}
-
-static double uptime_s(const struct server *s)
-{
-    uv_timeval64_t now;
-    uv_gettimeofday(&now);
-    return (double)(now.tv_sec * 1000000 + now.tv_usec - s->started_us) / 1e6;
-}
 
 static void put_cursor(const struct server *s, struct buf *out)
 {
@@ -89,18 +52,53 @@ static void put_masked(struct buf *out, struct slice text)
     }
 }
 
-static void put_why(const struct visit *v, struct buf *out)
+static bool has_key(const struct visit *v)
+{
+    return gate_shows_key(v->server->gate, request_header(v->request, "authorization"));
+}
+
+static void put_why(struct buf *out, bool in_full, const char *text)
 {
     struct buf why = BUF_EMPTY, clean = BUF_EMPTY;
 
-    if (gate_shows_key(v->server->gate, request_header(v->request, "authorization")))
-        buf_puts(&why, v->server->source_why);
+    if (in_full)
+        buf_puts(&why, text);
     else
-        put_masked(&why, slice_of(v->server->source_why));
+        put_masked(&why, slice_of(text));
     details_put_clean(&clean, buf_slice(&why));
     json_put_string(out, buf_slice(&clean));
     buf_fini(&why);
     buf_fini(&clean);
+}
+
+/* "HOST:PID", "…:PID", or null. */
+static void put_process(struct buf *out, bool in_full, const char *process)
+{
+    const char *colon = strrchr(process, ':');
+    struct buf masked = BUF_EMPTY;
+
+    if (!colon) {
+        buf_puts(out, "null");
+        return;
+    }
+    buf_printf(&masked, "…%s", colon);
+    json_put_string(out, in_full ? slice_of(process) : buf_slice(&masked));
+    buf_fini(&masked);
+}
+
+static void put_seconds(struct buf *out, int64_t ms)
+{
+    if (ms < 0)
+        buf_puts(out, "null");
+    else
+        buf_printf(out, "%" PRId64 ".%03d", ms / 1000, (int)(ms % 1000));
+}
+
+static void put_since(struct buf *out, const struct server *s, uint64_t then_ms)
+{
+    uint64_t now = uv_now(s->loop);
+
+    put_seconds(out, now > then_ms ? (int64_t)(now - then_ms) : 0);
 }
 
 static void answer(const struct visit *v, int status, const char *content_type, struct buf *body)
@@ -121,35 +119,102 @@ static void answer(const struct visit *v, int status, const char *content_type, 
     buf_fini(body);
 }
 
-void status_serve(const struct visit *v)
+static void put_database(const struct server *s, bool in_full, const struct source_view *view,
+                         struct buf *out)
 {
-    const struct server *s = v->server;
-    struct buf out = BUF_EMPTY;
+    const struct health *h = &s->health;
     char when[ENCODE_TIME_MAX + 1];
 
-    buf_printf(&out, "{\"version\":\"%s\",\"uptime_s\":%.3f,\"draining\":%s,", BELLPUSH_VERSION,
-               uptime_s(s), s->draining ? "true" : "false");
-    buf_printf(&out, "\"database\":{\"state\":\"%s\",\"why\":", state_names[s->source_state]);
-    put_why(v, &out);
-    buf_printf(&out, ",\"mode\":\"%s\",\"housekeeper\":%s},", s->mode,
+    encode_time(h->state_us, when);
+    buf_printf(out, "\"database\":{\"state\":\"%s\",\"since\":\"%s\",\"for_s\":",
+               state_names[s->source_state], when);
+    put_since(out, s, h->state_ms);
+    buf_puts(out, ",\"why\":");
+    put_why(out, in_full, s->source_why);
+    buf_printf(out, ",\"attempts\":%u,\"last_contact_s\":", h->attempts);
+    put_seconds(out, view->contact_ms);
+    buf_printf(out, ",\"mode\":\"%s\",\"housekeeper\":%s,\"recorder\":", s->mode,
                s->housekeeper ? "true" : "false");
-    buf_puts(&out, "\"log\":{\"head\":");
-    put_cursor(s, &out);
+    put_process(out, in_full, h->recorder);
+    buf_printf(out, ",\"queries\":{\"state\":\"%s\",\"open\":%zu,\"busy\":%zu,\"max\":%zu,\"why\":",
+               view->away   ? "away"
+               : view->open ? "up"
+                            : "idle",
+               view->open, view->busy, view->max);
+    put_why(out, in_full, view->why);
+    buf_puts(out, "}}");
+}
+
+static void put_log(const struct server *s, struct buf *out)
+{
+    const struct health *h = &s->health;
+    char when[ENCODE_TIME_MAX + 1];
+    int64_t lag_ms = health_lag_ms(s);
+
+    buf_puts(out, "\"log\":{\"head\":");
+    put_cursor(s, out);
     if (s->head_time_us) {
         encode_time(s->head_time_us, when);
-        buf_printf(&out, ",\"head_time\":\"%s\"", when);
+        buf_printf(out, ",\"head_time\":\"%s\"", when);
     }
-    buf_printf(&out, ",\"journal_events\":%zu,\"journal_floor\":%" PRId64 "},",
+    buf_puts(out, ",\"lag_ms\":");
+    if (lag_ms < 0)
+        buf_puts(out, "null");
+    else
+        buf_printf(out, "%" PRId64, lag_ms);
+    if (h->told_ms) {
+        buf_printf(out, ",\"delay_ms\":%.3f,\"last_event_s\":", (double)h->delay_us / 1e3);
+        put_since(out, s, h->told_ms);
+    } else {
+        buf_puts(out, ",\"delay_ms\":null,\"last_event_s\":null");
+    }
+    buf_printf(out, ",\"journal_events\":%zu,\"journal_floor\":%" PRId64 "}",
                journal_count(s->journal), journal_floor(s->journal));
-    buf_printf(&out,
+}
+
+static void put_requests(struct server *s, const struct source_view *view, struct buf *out)
+{
+    const struct health *h = &s->health;
+    size_t descriptors = health_descriptors(s);
+
+    buf_printf(out,
                "\"open\":%zu,\"max_open\":%zu,\"one_request\":%s,\"subscribers\":%zu,"
-               "\"filters\":%zu,\"counts\":{",
+               "\"filters\":%zu,\"slow\":%zu,\"connections\":%zu,\"accepting\":%s,"
+               "\"descriptors\":{\"used\":",
                s->open_count, s->max_open, s->one_slot ? "true" : "false", hub_subscribers(s->hub),
-               hub_filters(s->hub));
-    for (size_t i = 0; i < LENGTH(counters); i++)
-        buf_printf(&out, "%s\"%s\":%" PRIu64, i ? "," : "", counters[i].name,
-                   count_of(s, &counters[i]));
-    buf_puts(&out, "}}\n");
+               hub_filters(s->hub), h->slow, h->connections, h->not_accepting ? "false" : "true");
+    if (descriptors)
+        buf_printf(out, "%zu", descriptors);
+    else
+        buf_puts(out, "null");
+    buf_printf(out,
+               ",\"limit\":%zu},\"publishing\":{\"waiting\":%zu,\"oldest_s\":", h->descriptors_max,
+               view->publishes);
+    put_seconds(out, view->publish_ms);
+    buf_printf(out, "},\"questions\":%zu", view->questions);
+}
+
+void status_serve(const struct visit *v)
+{
+    struct server *s = v->server;
+    struct buf out = BUF_EMPTY;
+    struct source_view view;
+    bool in_full = has_key(v);
+
+    source_look(s->source, &view);
+    buf_printf(&out, "{\"version\":\"%s\",\"process\":", BELLPUSH_VERSION);
+    put_process(&out, in_full, s->health.process);
+    buf_puts(&out, ",\"uptime_s\":");
+    put_since(&out, s, s->health.started_ms);
+    buf_printf(&out, ",\"draining\":%s,", s->draining ? "true" : "false");
+    put_database(s, in_full, &view, &out);
+    buf_putc(&out, ',');
+    put_log(s, &out);
+    buf_putc(&out, ',');
+    put_requests(s, &view, &out);
+    buf_puts(&out, ",\"counts\":");
+    counts_put_json(s, &out);
+    buf_puts(&out, "}\n");
     answer(v, 200, "application/json", &out);
 }
 
@@ -171,38 +236,10 @@ void status_ready(const struct visit *v)
     }
 }
 
-static void put_gauge(struct buf *out, const char *name, const char *help, double value)
-{
-    buf_printf(out,
-               "# TYPE bellpush_%s gauge\n# HELP bellpush_%s %s.\n"
-               "bellpush_%s %.15g\n",
-               name, name, help, name, value);
-}
-
 void status_metrics(const struct visit *v)
 {
-    const struct server *s = v->server;
     struct buf out = BUF_EMPTY;
 
-    put_gauge(&out, "up", "Is the database there, listening or polling",
-              s->source_state != SOURCE_AWAY);
-    put_gauge(&out, "listening", "Does LISTEN work", s->source_state == SOURCE_LISTENING);
-    put_gauge(&out, "housekeeper", "Does this process record, relay and prune", s->housekeeper);
-    put_gauge(&out, "open_requests", "Requests held open", (double)s->open_count);
-    put_gauge(&out, "max_open_requests", "As many may be held; 0 is no limit", (double)s->max_open);
-    put_gauge(&out, "subscribers", "Readers subscribed", (double)hub_subscribers(s->hub));
-    put_gauge(&out, "filters", "Distinct filters subscribed to", (double)hub_filters(s->hub));
-    put_gauge(&out, "journal_events", "Events kept in memory", (double)journal_count(s->journal));
-    put_gauge(&out, "head", "Number of the newest event told", (double)s->head);
-    put_gauge(&out, "start_time_seconds", "When this process started, since 1970",
-              (double)s->started_us / 1e6);
-    for (size_t i = 0; i < LENGTH(counters); i++) {
-        const struct counter *c = &counters[i];
-        buf_printf(&out,
-                   "# TYPE bellpush_%s counter\n# HELP bellpush_%s %s.\n"
-                   "bellpush_%s_total %" PRIu64 "\n",
-                   c->name, c->name, c->help, c->name, count_of(s, c));
-    }
-    buf_puts(&out, "# EOF\n");
+    metrics_put(v->server, &out);
     answer(v, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8", &out);
 }

@@ -114,6 +114,13 @@ static void say_place(struct stream *s, int64_t seq, void (*put)(struct buf *, c
     say(s, &text);
 }
 
+/* A reader whose queue is full is given nothing until it has taken something. */
+static void set_paused(struct stream *s, bool paused)
+{
+    server_of(s)->health.slow += (size_t)paused - (size_t)s->paused;
+    s->paused = paused;
+}
+
 /* ---- the end ----------------------------------------------------------------------------- */
 
 /* The request is over, or is about to be: nothing calls back any more. */
@@ -121,6 +128,7 @@ static void release(struct stream *s, struct server *server)
 {
     struct grant grant = { .slot = s->slot };
 
+    set_paused(s, false);
     follow_stop(&s->follow);
     alarm_cancel(&s->alarm);
     server_grant_end(server, &grant);
@@ -161,10 +169,13 @@ static enum rc finish(struct stream *s, enum end_reason reason, int64_t retry_ms
 static void finish_slow(struct stream *s)
 {
     struct server *server = server_of(s);
+    char cursor[CURSOR_TEXT_MAX + 1];
 
     server->stats.slow_closed++;
-    log_info(&server->log, "closing a slow reader: %zu bytes wait and none was taken for %lld ms",
-             reply_queued(s->request), (long long)server->conf->queue_age_ms);
+    cursor_put(s, place_of(s), cursor);
+    log_seldom(&server->log, &server->health.slow_flood, uv_now(server->loop), LOG_INFO,
+               "slow reader closed: %zu bytes wait and none was taken for %.1f s, cursor %s",
+               reply_queued(s->request), (double)server->conf->queue_age_ms / 1e3, cursor);
     (void)finish(s, END_SLOW, some_retry(server));
 }
 
@@ -295,7 +306,7 @@ static enum rc after_writing(struct stream *s)
         return finish_at(s, s->told, END_BYTES, 0);
     if (reply_queued(s->request) <= (size_t)conf->queue_bytes)
         return RC_OK;
-    s->paused = true;
+    set_paused(s, true);
     if (!s->stalled && !s->starting)
         watch(s);
     return RC_AGAIN;
@@ -359,7 +370,8 @@ static void on_room(void *owner)
 
     if (!paused && !s->stalled)
         return;
-    s->stalled = s->paused = false;
+    s->stalled = false;
+    set_paused(s, false);
     set_alarm(s); /* before the reader goes on, which may be its end */
     if (paused)
         follow_resume(&s->follow);

@@ -15,7 +15,8 @@ struct source_call {
     /* the pool's */
     struct source_call *next, **link; /* in one of its queues; link NULL: in none */
     struct pg_pool *pool;
-    uint64_t since_ms; /* waiting since */
+    uint64_t taken_ms; /* asked */
+    uint64_t since_ms; /* waiting for a connection since */
     unsigned tries;
     bool cancelled; /* nobody wants the answer */
     bool failed;

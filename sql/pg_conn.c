@@ -27,6 +27,7 @@ struct pg_conn {
     void *reply_arg;
     PGresult *result;          /* so far */
     char farewell[PG_WHY_MAX]; /* what the server said unasked; "": nothing */
+    uint64_t contact_ms;
     unsigned life, calls;
     bool freed;
 };
@@ -100,6 +101,11 @@ const char *pg_conn_database(const struct pg_conn *c)
 int pg_conn_backend(const struct pg_conn *c)
 {
     return c->pg ? PQbackendPID(c->pg) : 0;
+}
+
+uint64_t pg_conn_contact_ms(const struct pg_conn *c)
+{
+    return c->contact_ms;
 }
 
 /* ---- losing it ----------------------------------------------------------------------------------
@@ -218,6 +224,8 @@ static void on_io(void *arg, int events)
         alive = PQconsumeInput(c->pg);
     bool finished = take_results(c);
     alive &= PQstatus(c->pg) != CONNECTION_BAD;
+    if (alive && (events & UV_READABLE))
+        c->contact_ms = uv_now(c->loop->uv);
     if (!alive && c->farewell[0])
         memcpy(why, c->farewell, sizeof(why));
     else

@@ -57,6 +57,8 @@ bool pg_conn_is_closed(const struct pg_conn *);
 bool pg_conn_is_idle(const struct pg_conn *);         /* may be asked */
 const char *pg_conn_database(const struct pg_conn *); /* its name; lent; "": not connected */
 int pg_conn_backend(const struct pg_conn *); /* process id, as the server said at the beginning */
+uint64_t
+pg_conn_contact_ms(const struct pg_conn *); /* loop clock: it last said anything; 0: never */
 
 /*
  * Send one statement; the connection must be idle.  No answer after deadline_ms: it counts as

@@ -4,6 +4,7 @@
  *
  * Why the lock and the recording are on this very connection: pg_recorder.c.
  */
+#include <stdio.h>
 #include <unistd.h>
 
 #include "sql/pg_listen_priv.h"
@@ -18,7 +19,8 @@ static void on_done(void *arg, const PGresult *result, const char *why)
     if (!result)
         return;
     if (!pg_error_none(result))
-        log_warn(&l->server->log, "listening connection: %s", why);
+        log_seldom(&l->server->log, &l->trouble, pg_listen_now(l), LOG_WARN,
+                   "listening connection: %s", why);
     pg_listen_next(l);
 }
 
@@ -72,29 +74,54 @@ void pg_duty_probe(struct pg_listen *l)
 /* ---- election -----------------------------------------------------------------------------------
  */
 
+/*
+ * Who holds the lock is in pg_locks as the process of a server; what it is called, it has reported
+ * itself, just after the election.
+ */
+#define HOLDER                                                                                     \
+    "SELECT w.host || ':' || w.pid FROM pg_locks k"                                                \
+    " JOIN bellpush.workers w ON w.state ->> 'backend' = k.pid::text"                              \
+    " WHERE k.locktype = 'advisory' AND k.classid = 1650813036 AND k.objid = 2"                    \
+    " AND k.objsubid = 2 AND k.granted AND k.database ="                                           \
+    " (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY w.at DESC LIMIT 1"
+
+static void tell_holder(struct pg_listen *l, struct slice holder)
+{
+    char name[PROCESS_NAME_MAX + 1];
+
+    snprintf(name, sizeof(name), "%.*s", (int)holder.len, holder.at ? holder.at : "");
+    health_recorder(l->server, name);
+}
+
 static void on_bid(void *arg, const PGresult *result, const char *why)
 {
     struct pg_listen *l = arg;
 
     if (!result)
         return;
-    if (!pg_error_none(result))
-        log_warn(&l->server->log, "election of the housekeeper: %s", why);
-    if (pg_field_true(result, 0, 0)) {
+    if (!pg_error_none(result)) {
+        log_seldom(&l->server->log, &l->trouble, pg_listen_now(l), LOG_WARN,
+                   "election of the housekeeper: %s", why);
+    } else if (pg_field_true(result, 0, 0)) {
         l->elected = true;
         l->fresh = false;
-        l->want_read = true; /* to the end, then record */
-        log_info(&l->server->log, "this process is the housekeeper now");
+        pg_listen_want_read(l); /* to the end, then record */
+        l->want_report = true;  /* so that the others know */
+        health_recorder(l->server, l->server->health.process);
         pg_listen_standing(l);
+    } else {
+        tell_holder(l, pg_field(result, 0, 1));
     }
     pg_listen_next(l);
 }
 
 void pg_duty_bid(struct pg_listen *l)
 {
+    const char *sql =
+        l->hearing ? "SELECT bellpush.housekeeper(), (" HOLDER ")" : "SELECT false, (" HOLDER ")";
+
     l->want_bid = false;
-    (void)!pg_conn_ask(l->conn, "SELECT bellpush.housekeeper()", NULL, 0, pg_listen_patience(l),
-                       on_bid, l);
+    (void)!pg_conn_ask(l->conn, sql, NULL, 0, pg_listen_patience(l), on_bid, l);
 }
 
 /* ---- recording ----------------------------------------------------------------------------------
@@ -119,10 +146,11 @@ static void on_recorded(void *arg, const PGresult *result, const char *why)
         pg_recorder_postponed(l->recorder);
         l->record_later = pg_error_cure(pg_error_state(result)) == PG_CURE_OPERATOR;
         if (l->record_later)
-            log_warn(&l->server->log, "cannot record NOTIFYs: %s", why);
+            log_seldom(&l->server->log, &l->trouble, pg_listen_now(l), LOG_WARN,
+                       "cannot record NOTIFYs: %s", why);
     }
     l->recorded = true;
-    l->want_read = true;
+    pg_listen_want_read(l);
     pg_listen_next(l);
 }
 
@@ -158,7 +186,7 @@ void pg_duty_report(struct pg_listen *l)
     gethostname(host, sizeof(host) - 1);
     pg_put_int4(pid, getpid());
     pg_put_int4(open, (int32_t)l->server->open_count);
-    pg_report_state(l->server, &state);
+    pg_report_state(l->server, l->backend, &state);
     struct pg_param params[] = {
         { PG_TEXT, slice_of(l->worker) },  { PG_TEXT, slice_of(host) },
         { PG_INT4, { pid, sizeof(pid) } }, { PG_INT4, { open, sizeof(open) } },

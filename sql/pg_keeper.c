@@ -46,6 +46,7 @@ struct pg_keeper {
     uint64_t maintain_at_ms;
     struct alarm again; /* next step, or next attempt to connect */
     unsigned attempts;
+    struct log_flood trouble;
 };
 
 static void step(struct pg_keeper *k);
@@ -82,7 +83,7 @@ static bool went_well(struct pg_keeper *k, const PGresult *result, const char *w
         return false; /* on_down() follows */
     if (pg_error_none(result))
         return true;
-    log_warn(&k->source->server->log, "housekeeping: %s", why);
+    log_seldom(&k->source->server->log, &k->trouble, now_ms(k), LOG_WARN, "housekeeping: %s", why);
     step_in(k, SLEEP_MS);
     return false;
 }

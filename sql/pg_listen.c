@@ -31,7 +31,7 @@
 #include "sql/pg_rows.h"
 
 enum {
-    SCHEMA_VERSION = 1, /* that this program speaks */
+    SCHEMA_VERSION = 2, /* that this program speaks */
     PAGE_ROWS = 1000,
     PAGE_BYTES = 4 << 20,
     HELLO_MIN_MS = 200, /* not more often, whatever rings */
@@ -79,6 +79,8 @@ static void go_away(struct pg_listen *l, const char *why, uint64_t retry_ms)
     pg_keeper_duty(l->source->keeper, PG_DUTY_NONE, false);
     l->server->housekeeper = false;
     server_state(l->server, SOURCE_AWAY, why);
+    health_recorder(l->server, "");
+    health_look_at_clock(l->server);
     alarm_set(l->source->loop.wheel, &l->again, retry_ms, on_attempt);
     /* A lost connection says nothing of the server; one that cannot be had does, unless the pool
        goes another way. */
@@ -154,6 +156,15 @@ static void heard_something(struct pg_listen *l)
     }
 }
 
+void pg_listen_want_read(struct pg_listen *l)
+{
+    struct health *h = &l->server->health;
+
+    l->want_read = true;
+    if (!h->behind_ms)
+        h->behind_ms = pg_listen_now(l);
+}
+
 static void on_notified(void *owner, const PGnotify *heard, bool unasked)
 {
     struct pg_listen *l = owner;
@@ -162,7 +173,8 @@ static void on_notified(void *owner, const PGnotify *heard, bool unasked)
         heard_something(l);
     if (strcmp(heard->relname, "bellpush") == 0) {
         l->server->stats.bells++;
-        l->want_read = l->rung = true;
+        l->rung = true;
+        pg_listen_want_read(l);
     } else if (strcmp(heard->relname, l->probe) != 0) {
         pg_recorder_heard(l->recorder, slice_of(heard->relname), slice_of(heard->extra),
                           pg_listen_now(l));
@@ -243,6 +255,8 @@ static void on_read(void *arg, const PGresult *result, const char *why)
     l->fresh |= !full && l->read_counts;
     tell_page(l, &page);
     pg_page_fini(&page);
+    if (!full) /* to the end, as it was when we asked; from then on only the bell is known */
+        l->server->health.behind_ms = l->hearing && !l->want_read ? 0 : l->asked_ms;
     if (!full && l->state == PG_CATCHING_UP)
         go_live(l);
     pg_listen_next(l);
@@ -258,6 +272,7 @@ static void read_on(struct pg_listen *l)
     pg_put_int8(after, l->after);
     pg_put_int4(rows, PAGE_ROWS);
     pg_put_int8(bytes, PAGE_BYTES);
+    l->asked_ms = pg_listen_now(l);
     l->read_counts = l->elected;
     l->answering = l->rung;
     l->want_read = l->rung = l->recorded = false;
@@ -294,10 +309,11 @@ static void on_hello(void *arg, const PGresult *result, const char *why)
     struct slice epoch = pg_field(result, 0, 1), mode = pg_field(result, 0, 4);
     snprintf(l->server->mode, sizeof(l->server->mode), "%.*s", (int)mode.len, mode.at);
     l->max_event_bytes = pg_field_number(result, 0, 5, 0);
+    l->backend = pg_field_number(result, 0, 6, 0);
     l->hello_ms = pg_listen_now(l);
     l->curious = false;
     if (l->state == PG_GREETING) {
-        l->direct = pg_field_number(result, 0, 6, 0) == pg_conn_backend(l->conn);
+        l->direct = l->backend == pg_conn_backend(l->conn);
         l->hearing = l->direct;
         l->joined_at = head;
         l->state = PG_CATCHING_UP;
@@ -307,7 +323,8 @@ static void on_hello(void *arg, const PGresult *result, const char *why)
     char name[EPOCH_MAX + 1];
     snprintf(name, sizeof(name), "%.*s", (int)epoch.len, epoch.at);
     l->after = server_epoch(l->server, name, pg_field_number(result, 0, 2, 0), head);
-    l->want_read |= head > l->after;
+    if (head > l->after)
+        pg_listen_want_read(l);
     pg_listen_standing(l);
     pg_listen_next(l);
 }
@@ -384,16 +401,19 @@ static void on_tick(struct alarm *alarm)
 
     l->attempts = 0; /* this connection has held */
     l->record_later = false;
-    l->want_read |= l->read_ms + TICK_MS / 2 <= now;
+    if (l->read_ms + TICK_MS / 2 <= now)
+        pg_listen_want_read(l);
     l->want_hello |= l->curious;
     if (l->probe_ms + probe <= now)
         l->want_probe = l->want_hello = true;
-    if (l->hearing && l->heard_ms + 2 * probe + TICK_MS < now) {
+    /* Whoever does not answer at all is dead or far away, and the deadline will say so. */
+    if (l->hearing && l->heard_ms + 2 * probe + TICK_MS < now && pg_conn_is_idle(l->conn)) {
         l->hearing = false;
         pg_listen_standing(l);
     }
-    l->want_bid = l->hearing && !l->elected;
+    l->want_bid = !l->elected;
     l->want_report |= l->report_ms == 0 || l->report_ms + REPORT_MS <= now;
+    health_look_at_clock(l->server);
     alarm_set(l->source->loop.wheel, &l->again, TICK_MS - randombytes_uniform(TICK_MS / 4),
               on_tick);
     pg_listen_next(l);
@@ -422,9 +442,16 @@ void pg_listen_next(struct pg_listen *l)
 void pg_listen_poke(struct pg_listen *l)
 {
     if (is_connected(l) && !l->hearing) {
-        l->want_read = true;
+        pg_listen_want_read(l);
         pg_listen_next(l);
     }
+}
+
+int64_t pg_listen_contact_ms(const struct pg_listen *l)
+{
+    uint64_t last = pg_conn_contact_ms(l->conn);
+
+    return last ? (int64_t)(pg_listen_now(l) - last) : -1;
 }
 
 /* ---- the door -----------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ struct pg_listen {
     bool was_live;   /* ever: the next time is a reconnect */
     char worker[17]; /* our name in bellpush.workers */
     char probe[40];  /* our own channel */
+    int64_t backend; /* the server's process behind our session */
 
     int64_t after;           /* read on from here */
     int64_t joined_at;       /* the log's head just after we had begun to listen */
@@ -52,6 +53,8 @@ struct pg_listen {
     bool curious;            /* a bell with nothing behind it: mode, epoch or settings may be new */
     bool want_read, want_hello, want_session, want_bid, want_probe, want_report;
     uint64_t read_ms, hello_ms, heard_ms, probe_ms, report_ms; /* when last */
+    uint64_t asked_ms;                                         /* the read under way was sent */
+    struct log_flood trouble;
 };
 
 static inline uint64_t pg_listen_now(const struct pg_listen *l)
@@ -61,6 +64,9 @@ static inline uint64_t pg_listen_now(const struct pg_listen *l)
 
 /* How long a statement of this connection may take before the connection counts as dead. */
 uint64_t pg_listen_patience(const struct pg_listen *);
+
+/* The log is to be read: something may be in it that was not told. */
+void pg_listen_want_read(struct pg_listen *);
 
 /* A statement is answered: see what is next. */
 void pg_listen_next(struct pg_listen *);

@@ -59,6 +59,9 @@ struct pg_pool {
     struct alarm tick;    /* set while anything is open or waits */
     unsigned attempts;
     char why[PG_WHY_MAX]; /* of the last failure */
+    uint64_t away_ms;     /* no connection can be had since; 0: not so */
+    bool told;            /* and the log knows */
+    struct log_flood refusals;
     void (*published)(void *arg);
     void *published_arg;
     size_t member_count;
@@ -115,6 +118,10 @@ static void fail_soon(struct pg_pool *p, struct source_call *call, enum rc rc, c
 {
     if (call->link)
         take_out(p, call);
+    if (call->kind == PG_PUBLISH && rc == RC_SOURCE) {
+        p->server->stats.publishes_refused += !call->uncertain;
+        p->server->stats.publishes_uncertain += call->uncertain;
+    }
     call->failed = true;
     call->rc = rc;
     snprintf(call->why, sizeof(call->why), "%s", why);
@@ -229,8 +236,9 @@ static void on_refused(struct pg_pool *p, struct source_call *call, const PGresu
     if (rc == RC_AGAIN && !call->has_key)
         rc = RC_SOURCE;
     if (rc == RC_SOURCE || call->kind != PG_PUBLISH)
-        log_warn(&p->server->log, "database refuses %s: %s (%s)",
-                 call->kind == PG_PUBLISH ? "a publish" : "a question", why, state);
+        log_seldom(&p->server->log, &p->refusals, uv_now(p->loop->uv), LOG_WARN,
+                   "database refuses %s: %s (%s)",
+                   call->kind == PG_PUBLISH ? "a publish" : "a question", why, state);
     fail_soon(p, call, rc, said ? said : why);
 }
 
@@ -261,12 +269,33 @@ static void on_reply(void *arg, const PGresult *result, const char *why)
 /* ---- connections --------------------------------------------------------------------------------
  */
 
+/* Nobody answers; if the listening connection is cut off too, the server tells of both. */
+static void none_to_be_had(struct pg_pool *p)
+{
+    if (!p->away_ms)
+        p->away_ms = uv_now(p->loop->uv);
+    if (!p->told && p->server->source_state != SOURCE_AWAY) {
+        log_warn(&p->server->log, "query connections away: %s", p->why);
+        p->told = true;
+    }
+}
+
+static void one_was_had(struct pg_pool *p)
+{
+    if (p->told)
+        log_info(&p->server->log, "query connections back after %.1f s, %u attempts",
+                 seconds_between(p->away_ms, uv_now(p->loop->uv)), p->attempts);
+    p->away_ms = 0;
+    p->told = false;
+}
+
 static void on_up(void *owner)
 {
     struct member *m = owner;
 
     m->up = true;
     m->idle_since_ms = uv_now(m->pool->loop->uv);
+    one_was_had(m->pool);
     m->pool->attempts = 0;
     alarm_cancel(&m->pool->retry);
     dispatch(m->pool);
@@ -286,7 +315,7 @@ static void on_down(void *owner, const char *why)
     }
     alarm_set(p->loop->wheel, &p->retry, pg_backoff_ms(p->attempts++), on_retry);
     if (!any_up(p)) {
-        log_debug(&p->server->log, "query connection: %s", why);
+        none_to_be_had(p);
         fail_publishes(p);
     }
 }
@@ -442,7 +471,7 @@ bool pg_pool_take(struct pg_pool *p, struct source_call *call)
         return false;
     }
     call->pool = p;
-    call->since_ms = uv_now(p->loop->uv);
+    call->taken_ms = call->since_ms = uv_now(p->loop->uv);
     if (publish)
         p->publish_bytes += call->bytes;
     if (p->calls++ >= CALLS_MAX) {
@@ -469,6 +498,36 @@ void pg_pool_cancel(struct source_call *call)
     take_out(p, call);
     let_go(p, call);
     pg_call_free(call);
+}
+
+static void look_at_publish(const struct source_call *call, uint64_t *oldest,
+                            struct source_view *out)
+{
+    if (call->kind != PG_PUBLISH)
+        return;
+    if (call->taken_ms < *oldest)
+        *oldest = call->taken_ms;
+    out->publishes++;
+}
+
+void pg_pool_look(const struct pg_pool *p, struct source_view *out)
+{
+    uint64_t now = uv_now(p->loop->uv), oldest = now;
+
+    for (size_t i = 0; i < p->member_count; i++) {
+        const struct member *m = &p->members[i];
+        out->open += m->up;
+        out->busy += m->call != NULL;
+        if (m->call)
+            look_at_publish(m->call, &oldest, out);
+    }
+    for (const struct source_call *c = p->waiting[PUBLISHES].first; c; c = c->next)
+        look_at_publish(c, &oldest, out);
+    out->publish_ms = (int64_t)(now - oldest);
+    out->questions = p->calls - out->publishes - p->failing.count;
+    out->max = p->member_count;
+    out->away = is_away(p);
+    out->why = out->away ? p->why : "";
 }
 
 void pg_pool_on_published(struct pg_pool *p, void (*fn)(void *arg), void *arg)

@@ -28,6 +28,9 @@ void pg_pool_cancel(struct source_call *); /* see source_cancel() */
 void pg_pool_server_is_up(struct pg_pool *);
 void pg_pool_server_is_down(struct pg_pool *, const char *why);
 
+/* Fill in what the pool knows. */
+void pg_pool_look(const struct pg_pool *, struct source_view *);
+
 /* Called after each committed publish of this process; may be NULL. */
 void pg_pool_on_published(struct pg_pool *, void (*fn)(void *arg), void *arg);
 

@@ -25,18 +25,18 @@ static bool put_filter(void *arg, struct slice filter, size_t subscribers)
     return true;
 }
 
-void pg_report_state(const struct server *s, struct buf *out)
+void pg_report_state(const struct server *s, int64_t backend, struct buf *out)
 {
     static const char *const states[] = { "away", "polling", "listening" };
     const struct stats *t = &s->stats;
 
     buf_printf(out,
-               "{\"version\":\"%s\",\"source\":\"%s\",\"housekeeper\":%s,\"head\":%" PRId64
-               ",\"started_us\":%" PRId64 ",\"subscribers\":%zu,\"requests\":%" PRIu64
-               ",\"published\":%" PRIu64 ",\"events\":%" PRIu64 ",\"deliveries\":%" PRIu64
-               ",\"filters\":{",
+               "{\"version\":\"%s\",\"source\":\"%s\",\"housekeeper\":%s,\"backend\":%" PRId64
+               ",\"head\":%" PRId64 ",\"started_us\":%" PRId64
+               ",\"subscribers\":%zu,\"requests\":%" PRIu64 ",\"published\":%" PRIu64
+               ",\"events\":%" PRIu64 ",\"deliveries\":%" PRIu64 ",\"filters\":{",
                BELLPUSH_VERSION, states[s->source_state], s->housekeeper ? "true" : "false",
-               s->head, s->started_us, hub_subscribers(s->hub), t->requests, t->published,
+               backend, s->head, s->started_us, hub_subscribers(s->hub), t->requests, t->published,
                t->events, t->deliveries);
     struct filters filters = { out, 0, out->len };
     hub_each(s->hub, put_filter, &filters);

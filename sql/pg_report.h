@@ -6,7 +6,10 @@
 
 #include "core/server.h"
 
-/* Append a JSON object: state, counts, and up to 1,000 filters with their subscribers. */
-void pg_report_state(const struct server *, struct buf *out);
+/*
+ * Append a JSON object: state, counts, and up to 1,000 filters with their subscribers.  backend:
+ * the server's process behind our listening session, by which others know whose a lock is.
+ */
+void pg_report_state(const struct server *, int64_t backend, struct buf *out);
 
 #endif

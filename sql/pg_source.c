@@ -154,6 +154,12 @@ struct source_call *source_locate(struct source *s, int64_t time_us, located_fn 
     return take(s, call);
 }
 
+void source_look(const struct source *s, struct source_view *out)
+{
+    *out = (struct source_view){ .contact_ms = pg_listen_contact_ms(s->listen) };
+    pg_pool_look(s->pool, out);
+}
+
 void source_cancel(struct source_call *call)
 {
     if (call)

@@ -170,6 +170,29 @@ START_TEST(without_a_path_it_is_standard_error)
 }
 END_TEST
 
+START_TEST(a_flood_is_five_lines_and_then_a_number)
+{
+    struct log log;
+    struct log_flood flood = { 0 }, other = { 0 };
+
+    ck_assert_int_eq(log_open(&log, path, LOG_INFO), RC_OK);
+    for (int i = 0; i < 100; i++)
+        log_seldom(&log, &flood, 5000, LOG_INFO, "drop %d.", i);
+    ck_assert_ptr_nonnull(strstr(content(path), "drop 4."));
+    ck_assert_ptr_null(strstr(content(path), "drop 5."));
+    log_seldom(&log, &other, 5000, LOG_INFO, "of another kind");
+    ck_assert_ptr_nonnull(strstr(content(path), "of another kind"));
+    log_seldom(&log, &flood, 15000, LOG_INFO, "the next day");
+    ck_assert_ptr_nonnull(strstr(content(path), "95 lines like the next were not written"));
+    ck_assert_ptr_nonnull(strstr(content(path), "the next day"));
+    log_seldom(&log, &flood, 99000, LOG_DEBUG, "nobody asked");
+    log_seldom(&log, &flood, 99000, LOG_INFO, "later");
+    ck_assert_ptr_null(strstr(content(path), "nobody"));
+    ck_assert_ptr_eq(strstr(strstr(content(path), "were not") + 1, "were not"), NULL);
+    log_close(&log);
+}
+END_TEST
+
 START_TEST(logging_leaves_errno_alone)
 {
     struct log log = { .fd = -1, .level = LOG_DEBUG };
@@ -189,5 +212,6 @@ SUITE(log)
     tcase_add_test(tc, after_rotation_it_goes_on_in_a_new_file);
     tcase_add_test(tc, a_file_that_cannot_be_reopened_is_kept);
     tcase_add_test(tc, without_a_path_it_is_standard_error);
+    tcase_add_test(tc, a_flood_is_five_lines_and_then_a_number);
     tcase_add_test(tc, logging_leaves_errno_alone);
 }

@@ -191,6 +191,63 @@ START_TEST(base64_is_that_of_the_rfc)
 }
 END_TEST
 
+/* 0, 1, 2 and 3 bytes; the two digits in which the alphabets differ. */
+START_TEST(base64_is_read_back)
+{
+    static const struct {
+        struct slice bytes, padded, url;
+    } cases[] = {
+        { SLICE(""), SLICE(""), SLICE("") },
+        { SLICE("f"), SLICE("Zg=="), SLICE("Zg") },
+        { SLICE("fo"), SLICE("Zm8="), SLICE("Zm8") },
+        { SLICE("foo"), SLICE("Zm9v"), SLICE("Zm9v") },
+        { SLICE("\xFB\xFF\0"), SLICE("+/8A"), SLICE("-_8A") },
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct buf padded = BUF_EMPTY, url = BUF_EMPTY;
+        struct page p = page_of(cases[i].padded), u = page_of(cases[i].url);
+        buf_puts(&padded, "<");
+        ck_assert_int_eq(base64_decode(&padded, p.bytes), RC_OK);
+        ck_assert_int_eq(base64url_decode(&url, u.bytes), RC_OK);
+        ck_assert_uint_eq(padded.len, 1 + cases[i].bytes.len);
+        ck_assert(slice_is((struct slice){ padded.at + 1, padded.len - 1 }, cases[i].bytes));
+        ck_assert(slice_is(buf_slice(&url), cases[i].bytes));
+        page_fini(&p);
+        page_fini(&u);
+        buf_fini(&padded);
+        buf_fini(&url);
+    }
+}
+END_TEST
+
+START_TEST(base64_is_written_in_one_way_only)
+{
+    static const struct slice padded[] = {
+        { "Zg", 2 },     { "Zg=", 3 },  { "Zg===", 5 },  { "Zh==", 4 },  { "Zm9=", 4 },
+        { "Z", 1 },      { "=", 1 },    { "Zm9v=", 5 },  { " Zm9v", 5 }, { "Zm9v\n", 5 },
+        { "Zm\n9v", 5 }, { "-_8A", 4 }, { "Zm9v\0", 5 }, { "Z*9v", 4 },
+    };
+    static const struct slice url[] = {
+        { "Zg==", 4 },  { "Zg=", 3 },    { "Zh", 2 },    { "Zm9", 3 },    { "Z", 1 },
+        { "Zm9vZ", 5 }, { "=", 1 },      { " Zm9v", 5 }, { "Zm9v\n", 5 }, { "Zm\n9v", 5 },
+        { "+/8A", 4 },  { "Zm9v\0", 5 }, { "Z*9v", 4 },
+    };
+    struct buf out = BUF_EMPTY;
+    buf_puts(&out, "<");
+    for (size_t i = 0; i < LENGTH(padded); i++)
+        ck_assert_msg(base64_decode(&out, padded[i]) == RC_SYNTAX, "padded %zu", i);
+    for (size_t i = 0; i < LENGTH(url); i++)
+        ck_assert_msg(base64url_decode(&out, url[i]) == RC_SYNTAX, "url %zu", i);
+    for (int byte = 0x80; byte < 0x100; byte++) {
+        char text[4] = { 'A', 'A', 'A', (char)byte };
+        ck_assert_int_eq(base64_decode(&out, (struct slice){ text, 4 }), RC_SYNTAX);
+        ck_assert_int_eq(base64url_decode(&out, (struct slice){ text, 4 }), RC_SYNTAX);
+    }
+    ck_assert(slice_is(buf_slice(&out), SLICE("<")));
+    buf_fini(&out);
+}
+END_TEST
+
 static void check_percent(const char *text, bool plus, enum rc rc, struct slice expected)
 {
     struct page p = page_of(slice_of(text));
@@ -366,6 +423,8 @@ SUITE(text)
     tcase_add_test(tc, json_escapes_are_the_short_ones);
     tcase_add_test(tc, json_without_memory_leaves_nothing);
     tcase_add_test(tc, base64_is_that_of_the_rfc);
+    tcase_add_test(tc, base64_is_read_back);
+    tcase_add_test(tc, base64_is_written_in_one_way_only);
     tcase_add_test(tc, percent_decoding_takes_two_hex_digits_or_nothing);
     tcase_add_test(tc, a_query_is_walked_pair_by_pair);
     tcase_add_test(tc, numbers_are_digits_up_to_a_limit);

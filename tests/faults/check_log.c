@@ -159,7 +159,7 @@ static void judge_lanes(struct history *h)
     struct lane *lanes = check_alloc((size_t)h->n_events + 1, sizeof *lanes);
     int n = 0;
     for (int i = 0; i < h->n_events; i++)
-        if (h->events[i].origin != IN_TRUTH && h->events[i].row != NONE)
+        if (h->events[i].owed && h->events[i].origin != IN_TRUTH && h->events[i].row != NONE)
             lanes[n++] = (struct lane){ &h->events[i], h->events[i].row };
     qsort(lanes, (size_t)n, sizeof *lanes, compare_lanes);
     for (int first = 0, end; first < n; first = end) {

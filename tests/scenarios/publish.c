@@ -95,6 +95,7 @@ START_TEST(bad_batch_publishes_nothing)
         { "{\"topic\":\"a\",\"data\":\"x\",\"expires\":\"soon\"}", 422 },
         { "{\"topic\":\"a\",\"data\":\"x\",\"data_base64\":\"eA==\"}", 422 },
         { "{\"topic\":\"a\",\"data_base64\":\"not base64!\"}", 422 },
+        { "{\"topic\":\"a\",\"data_base64\":\"AA\xC3\xA9\"}", 422 },
         { "{\"topic\":\"a\",\"data\":\"x\",\"type\":\"bellpush-gap\"}", 422 },
         { "{\"topic\":\"a\",\"data\":\"x\",\"type\":\"two\\nlines\"}", 422 },
         { "{\"topic\":\"a\\u0000b\",\"data\":\"x\"}", 422 },
