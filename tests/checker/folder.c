@@ -53,7 +53,7 @@ static void insert(struct file *f, int at, char *line)
     f->n++;
 }
 
-static char *formatted(const char *format, va_list args)
+PRINTF(1, 0) static char *formatted(const char *format, va_list args)
 {
     char *line;
     if (vasprintf(&line, format, args) < 0)
@@ -144,7 +144,7 @@ bool folder_check(const struct folder *f, struct figures *figures, struct buf *r
                 buf_putc(&text, '\n');
         }
         char *path = text_of("%s/%s", place, file->name);
-        file_write(path, buf_slice(&text));
+        file_write(path, text.len ? buf_slice(&text) : SLICE(""));
         free(path);
         buf_fini(&text);
     }

@@ -15,6 +15,8 @@
 #include "fcgi/params.h"
 #include "tests/fcgi/mini_front.h"
 #include "tests/fcgi/stand.h"
+#include "tests/logged.h"
+#include "tests/peers/process.h"
 #include "tests/suite.h"
 
 static const struct fcgi_limits tight = { .max_conns = 3,
@@ -73,16 +75,22 @@ START_TEST(above_everything_they_wait_until_one_leaves)
                                       .body_ms = 60000,
                                       .flush_ms = 60000,
                                       .unfinished = 1 << 20 });
+    logged_begin(&stand.server.log);
     for (size_t i = 0; i < LENGTH(silent); i++)
         mini_open(&silent[i], stand.path, stand_pump);
     WAIT_FOR(stand.front->count == 5, stand_pump);
     for (int i = 0; i < 20; i++)
         stand_pump();
     ck_assert_uint_eq(stand.front->count, 5);
+    ck_assert_uint_eq(stand.server.health.connections, 5);
+    ck_assert(stand.server.health.not_accepting);
+    logged_expect(&stand.server.log, "full: not accepting until some of 5 connections have left");
     for (size_t i = 0; i < LENGTH(silent); i++)
         mini_close(&silent[i]);
     more = mini_get("/echo", 0);
     ck_assert_int_eq(reply_status(mini_expect_end(&more, 1)), 200);
+    ck_assert(!stand.server.health.not_accepting);
+    logged_expect(&stand.server.log, "no longer full");
     mini_close(&more);
     stand_close();
 }
@@ -95,7 +103,7 @@ START_TEST(without_descriptors_it_neither_spins_nor_dies)
     int fds = 0, fd;
 
     stand_open(NULL);
-    stand.server.log.level = LOG_ERROR;
+    logged_begin(&stand.server.log);
     held = mini_get("/hold", 0);
     mini_expect_text(&held, 1, ": hello");
     for (size_t i = 0; i < LENGTH(m); i++) /* connected, not yet accepted */
@@ -111,11 +119,19 @@ START_TEST(without_descriptors_it_neither_spins_nor_dies)
         fds += stand.front->pause.link != NULL;
     }
     ck_assert_int_ge(fds, 45); /* nearly all the time it waits */
+    ck_assert(stand.server.health.not_accepting);
+    ck_assert_uint_eq(stand.server.stats.accept_pauses, 1);
+    ck_assert_int_eq(logged_count(&stand.server.log, "descriptors exhausted"), 1);
+    ck_assert_int_eq(logged_count(&stand.server.log, "\n"), 1); /* one line, however often */
     reply_write(stand.held[0].request, SLICE("others live"));
     mini_expect_text(&held, 1, "others live");
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
     struct mini last = mini_get("/echo", 0);
     ck_assert_int_eq(reply_status(mini_expect_end(&last, 1)), 200);
+    for (int64_t end = now_ms() + 10000; stand.server.health.not_accepting; stand_pump())
+        ck_assert_int_lt(now_ms(), end);
+    logged_expect(&stand.server.log, "accepting again after ");
+    ck_assert_int_eq(logged_count(&stand.server.log, "\n"), 2);
     mini_close(&last);
     for (size_t i = 0; i < LENGTH(m); i++)
         mini_close(&m[i]);

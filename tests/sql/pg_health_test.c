@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "tests/logged.h"
+#include "tests/peers/bouncer.h"
 #include "tests/sql/pg_rig.h"
 
 static char *dsn;
@@ -170,6 +171,104 @@ START_TEST(server_that_falls_silent_is_seen_before_it_is_given_up)
 }
 END_TEST
 
+/* ---- behind a pooler --------------------------------------------------------------------------
+ */
+
+static void on_published(void *arg, const struct publication *p)
+{
+    *(int *)arg = p->rc == RC_OK ? 1 : -1;
+}
+
+static bool is_answered(void *arg)
+{
+    return *(int *)arg != 0;
+}
+
+/* 1: committed; -1: not. */
+static int publish(struct rig *r)
+{
+    struct draft d = { .topic = SLICE("t"), .data = SLICE("x") };
+    int answer = 0;
+
+    ck_assert_ptr_nonnull(
+        source_publish(r->server.source, &d, 1, SLICE_NONE, on_published, &answer));
+    rig_until(r, "a publish", is_answered, &answer);
+    return answer;
+}
+
+START_TEST(pooler_that_is_away_is_named_while_we_listen)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "pooled_%d", (int)getpid());
+    char *direct = cluster_database(cluster_shared(), name);
+    struct bouncer *b = bouncer_start(
+        &(struct bouncer_spec){ .cluster = cluster_shared(), .database = name, .sessions = 2 });
+    char *listen = text_of("listen_database=%s", direct);
+    const char *settings[] = { listen, NULL };
+    struct rig *r = rig_listening(bouncer_dsn(b), settings);
+    struct source_view view;
+
+    logged_begin(&r->server.log);
+    ck_assert_int_eq(publish(r), 1);
+    source_look(r->server.source, &view);
+    ck_assert_uint_ge(view.open, 1);
+    ck_assert(!view.away);
+    bouncer_stop(b, SIGTERM);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(publish(r), -1);
+    source_look(r->server.source, &view);
+    ck_assert(view.away);
+    ck_assert_str_ne(view.why, "");
+    ck_assert_uint_eq(view.publishes, 0);
+    ck_assert_int_eq(r->server.source_state, SOURCE_LISTENING);
+    ck_assert_uint_ge(r->server.stats.publishes_refused, 19);
+    ck_assert_uint_eq(r->server.stats.publishes_refused + r->server.stats.publishes_uncertain, 20);
+    ck_assert_int_eq(logged_count(&r->server.log, "query connections away: "), 1);
+    bouncer_again(b);
+    for (int64_t end = now_ms() + 30000; publish(r) != 1;) /* by itself, soon */
+        ck_assert_int_lt(now_ms(), end);
+    ck_assert_int_eq(logged_count(&r->server.log, "query connections back after "), 1);
+    source_look(r->server.source, &view);
+    ck_assert(!view.away);
+    ck_assert_ptr_null(strstr(logged(&r->server.log), "database away"));
+    rig_free(r);
+    bouncer_free(b);
+    free(listen);
+    free(direct);
+}
+END_TEST
+
+START_TEST(who_polls_knows_the_housekeeper_too)
+{
+    static const char *const settings[] = { "probe=200ms", NULL };
+    char name[32], its[16];
+
+    snprintf(name, sizeof(name), "polls_%d", (int)getpid());
+    char *direct = cluster_database(cluster_shared(), name);
+    struct bouncer *b = bouncer_start(
+        &(struct bouncer_spec){ .cluster = cluster_shared(), .database = name, .sessions = 1 });
+    pid_t other = rig_process(direct, NULL);
+    ck_assert(wait_until(is_held, direct, 30 * 1000));
+    struct rig *r = rig_new(bouncer_dsn(b), settings);
+    rig_until_state(r, SOURCE_POLLING);
+    rig_run(r, 3000);
+    snprintf(its, sizeof(its), ":%d", (int)other);
+    ck_assert_ptr_nonnull(strstr(r->server.health.recorder, its));
+    ck_assert(!r->server.housekeeper);
+    int64_t lag = health_lag_ms(&r->server); /* since the last look */
+    ck_assert_int_le(lag, 2000);
+    rig_free(r);
+    bouncer_free(b);
+    kill(other, SIGKILL);
+    waitpid(other, NULL, 0);
+    free(direct);
+}
+END_TEST
+
+/* ---- history ----------------------------------------------------------------------------------
+ */
+
 START_TEST(another_epoch_is_told_in_the_log)
 {
     struct rig *r = rig_listening(dsn, NULL);
@@ -196,5 +295,7 @@ SUITE(pg_health)
     tcase_add_test(tc, everybody_knows_who_keeps_house_and_who_comes_next);
     tcase_add_test(tc, restart_of_the_server_is_a_beginning_and_an_end);
     tcase_add_test(tc, server_that_falls_silent_is_seen_before_it_is_given_up);
+    tcase_add_test(tc, pooler_that_is_away_is_named_while_we_listen);
+    tcase_add_test(tc, who_polls_knows_the_housekeeper_too);
     tcase_add_test(tc, another_epoch_is_told_in_the_log);
 }
