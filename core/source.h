@@ -66,7 +66,7 @@ typedef void answered_fn(void *arg, const struct answers *);
 
 /*
  * bellpush.may(who, verb, names): the rights in tables, and the site's own function.  who: JSON.
- * While the database is away: RC_SOURCE after a short while.  NULL: no memory, or too many wait.
+ * While the database is away it waits for its return.  NULL: no memory, or too many wait.
  */
 struct source_call *source_may(struct source *, struct slice who, enum verb,
                                const struct slice *names, size_t n, answered_fn *,
