@@ -1,6 +1,7 @@
 #!/bin/sh
 #
-# deps.sh [build] [run] [test] [bench] - which Debian packages are needed, and why; install the missing.
+# deps.sh [build] [run] [test] [bench] [model] - which Debian packages are needed, and why; install
+# the missing.
 #
 # Nothing missing: says nothing.  As root: says what it installs, then installs it, in such a way
 # that no web server and no PostgreSQL starts or will start at boot because of us.  Otherwise:
@@ -39,6 +40,7 @@ test                 | git                    | a clean checkout to test in
 test                 | chromium               | a real browser
 test                 | chromium-driver        | drives it
 test                 | firefox-esr            | another real browser
+test model           | spin                   | checks the models of the ordering
 bench                | libnginx-mod-nchan     | what we compare with
 '
 
@@ -72,8 +74,8 @@ $package
 
 for kind; do
     case $kind in
-    build | run | test | bench) ;;
-    *) echo "usage: $0 [build] [run] [test] [bench]" >&2; exit 2 ;;
+    build | run | test | bench | model) ;;
+    *) echo "usage: $0 [build] [run] [test] [bench] [model]" >&2; exit 2 ;;
     esac
 done
 

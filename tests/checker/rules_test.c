@@ -203,6 +203,16 @@ START_TEST(what_http_committed_must_be_there_and_what_it_never_learnt_may_be)
 }
 END_TEST
 
+START_TEST(of_a_post_of_unknown_outcome_all_is_there_or_nothing)
+{
+    folder_add(&folder, "acks.2", "2.1 400 450 unknown http @2.1.1@:c @2.1.2@:c");
+    expect("", "");
+    folder_add(&folder, "truth", "E 5 @2.1.2@ c");
+    file_insert(file("seen.1"), 5, "event 550 E-5 @2.1.2@ c");
+    expect("lost=1", "lost: @2.1.1@ c: committed (http), but the log has no number for it\n");
+}
+END_TEST
+
 START_TEST(what_a_publisher_says_is_committed_must_be_in_the_ledger)
 {
     folder_add(&folder, "acks.1", "1.4 400 410 committed notify");
@@ -246,6 +256,8 @@ START_TEST(a_cut_last_line_of_acks_excuses_what_it_may_have_been_about)
     folder_add(&folder, "truth", "E 6 @1.4.1@ c");
     file_insert(file("seen.1"), 5, "event 550 E-6 @1.4.1@ c");
     expect("phantom=1", "phantom: @1.3.2@ c: numbered E-5, but neither ledger nor acks have it\n");
+    file_set(file("truth"), 3, 2, "@1.0.1@");
+    expect("phantom=1", "phantom: @1.0.1@ c: numbered E-5, but neither ledger nor acks have it\n");
     file_drop(file("seen.1"), 5);
     file_drop(file("truth"), 3);
     expect("lost=1", "lost: @1.4.1@ c: E-6, not seen by subscriber 1 (sse, nginx)\n");
@@ -363,6 +375,15 @@ START_TEST(a_gap_covers_what_comes_after_the_last_sighting_up_to_next)
 }
 END_TEST
 
+START_TEST(a_gap_does_not_skip_what_was_seen)
+{
+    file_set(file("seen.1"), 3, 4, "c");
+    file_insert(file("seen.1"), 4, "gap 900 - E-3 expired");
+    expect("phantom=1", "phantom: @1.2.1@ b: seen with another topic, c, by subscriber 1 (sse, "
+                        "nginx)\n");
+}
+END_TEST
+
 START_TEST(what_a_gap_has_skipped_must_not_be_seen_after_it)
 {
     file_insert(file("seen.1"), 3, "gap 900 - E-3 expired");
@@ -474,6 +495,7 @@ SUITE(rules)
     tcase_add_test(tc, a_notify_of_unknown_outcome_may_have_come_at_any_later_time);
     tcase_add_test(tc, a_transaction_of_unknown_outcome_is_what_the_ledger_says);
     tcase_add_test(tc, what_http_committed_must_be_there_and_what_it_never_learnt_may_be);
+    tcase_add_test(tc, of_a_post_of_unknown_outcome_all_is_there_or_nothing);
     tcase_add_test(tc, what_a_publisher_says_is_committed_must_be_in_the_ledger);
     tcase_add_test(tc, what_was_rolled_back_must_be_nowhere);
     tcase_add_test(tc, what_a_savepoint_rolled_back_is_a_phantom_too);
@@ -484,6 +506,7 @@ SUITE(rules)
     tcase_add_test(tc, the_logs_topic_is_the_publishers);
     tcase_add_test(tc, epochs_come_in_the_order_in_which_they_appear);
     tcase_add_test(tc, a_gap_covers_what_comes_after_the_last_sighting_up_to_next);
+    tcase_add_test(tc, a_gap_does_not_skip_what_was_seen);
     tcase_add_test(tc, what_a_gap_has_skipped_must_not_be_seen_after_it);
     tcase_add_test(tc, a_subscriber_is_owed_what_comes_after_its_start);
     tcase_add_test(tc, a_subscriber_who_did_not_finish_is_owed_what_came_before_its_last_sighting);

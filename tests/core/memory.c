@@ -1,6 +1,7 @@
 #include "tests/core/memory.h"
 #include "core/buf.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,14 +9,18 @@
 static struct {
     bool armed, failed;
     size_t left;
+    const void *watched;
+    size_t watched_len, seen;
 } memory;
 
 void *__real_malloc(size_t);
 void *__real_calloc(size_t, size_t);
 void *__real_realloc(void *, size_t);
+void __real_free(void *);
 void *__wrap_malloc(size_t);
 void *__wrap_calloc(size_t, size_t);
 void *__wrap_realloc(void *, size_t);
+void __wrap_free(void *);
 
 void memory_fail_at(size_t n)
 {
@@ -44,6 +49,26 @@ static bool refuse(void)
     return true;
 }
 
+void memory_watch(const void *bytes, size_t len)
+{
+    memory.watched = bytes;
+    memory.watched_len = len;
+    memory.seen = 0;
+}
+
+size_t memory_leaks_seen(void)
+{
+    memory.watched = NULL;
+    return memory.seen;
+}
+
+static void look(void *at)
+{
+    if (memory.watched && at &&
+        memmem(at, malloc_usable_size(at), memory.watched, memory.watched_len))
+        memory.seen++;
+}
+
 void *__wrap_malloc(size_t size)
 {
     return refuse() ? NULL : __real_malloc(size);
@@ -56,7 +81,16 @@ void *__wrap_calloc(size_t n, size_t size)
 
 void *__wrap_realloc(void *at, size_t size)
 {
-    return refuse() ? NULL : __real_realloc(at, size);
+    if (refuse())
+        return NULL;
+    look(at);
+    return __real_realloc(at, size);
+}
+
+void __wrap_free(void *at)
+{
+    look(at);
+    __real_free(at);
 }
 
 /*

@@ -175,7 +175,7 @@ static bool read_ack(struct history *h, struct lines *l, int publisher)
 {
     static const char *const outcomes[] = { "committed", "rolledback", "unknown" };
     struct slice id;
-    struct ack ack = { .in_ledger = false };
+    struct ack ack = { .proved = false };
     int outcome, kind;
     if (!field_text(l, &id) || !transaction_parse(id, &ack.publisher, &ack.transaction) ||
         !field_time(l, &ack.before_us) || !field_time(l, &ack.after_us) ||
@@ -239,7 +239,7 @@ static bool read_ledger_line(struct history *h, struct lines *l)
         return lines_malformed(l, "this is no topic");
     e.ack = history_ack(h, name);
     if (e.ack != NONE)
-        h->acks[e.ack].in_ledger = true;
+        h->acks[e.ack].proved = true;
     add_event(h, e);
     return true;
 }
@@ -307,8 +307,12 @@ static void put_rows_in_order(struct history *h)
 {
     if (h->n_rows)
         qsort(h->rows, (size_t)h->n_rows, sizeof *h->rows, compare_rows);
-    for (int i = h->n_rows - 1; i >= 0; i--)
-        h->events[h->rows[i].event].row = i;
+    for (int i = h->n_rows - 1; i >= 0; i--) {
+        struct event *e = &h->events[h->rows[i].event];
+        e->row = i;
+        if (e->origin == IN_ACKS)
+            h->acks[e->ack].proved = true;
+    }
 }
 
 int history_after(const struct history *h, const struct cursor *cursor)

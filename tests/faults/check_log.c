@@ -71,7 +71,7 @@ static void judge_event(struct history *h, struct event *e)
         check_found(h->check, PHANTOM, "%s %.*s: in the ledger, although it was rolled back",
                     EVENT_ARGS(h, e));
     else if (e->origin == IN_LEDGER || (e->origin == IN_ACKS && outcome == COMMITTED) ||
-             (e->origin == IN_ACKS && outcome == UNKNOWN && e->row != NONE))
+             (e->origin == IN_ACKS && outcome == UNKNOWN && h->acks[e->ack].proved))
         judge_committed(h, e);
     else if (e->row != NONE)
         judge_stranger(h, e);
@@ -83,7 +83,7 @@ static void judge_transactions(struct history *h)
 {
     for (int i = 0; i < h->n_acks; i++) {
         const struct ack *ack = &h->acks[i];
-        if (ack->outcome == COMMITTED && ack->kind != KIND_HTTP && !ack->in_ledger)
+        if (ack->outcome == COMMITTED && ack->kind != KIND_HTTP && !ack->proved)
             check_found(h->check, LOST,
                         "transaction %d.%d (%s): its publisher was told that it is committed, but "
                         "the ledger has nothing of it",

@@ -75,7 +75,7 @@ struct ack {
     int publisher, transaction;
     enum outcome outcome;
     enum kind kind;
-    bool in_ledger; /* at least one event of it is */
+    bool proved; /* it is committed: an event of it is in the ledger, or, http, in the log */
     int64_t before_us, after_us;
 };
 

@@ -105,7 +105,8 @@ static PGconn *connect_to(const char *dsn)
 /* The rows, given; an error ends the program. */
 static PGresult *ask(PGconn *conn, const char *sql, const char *value)
 {
-    PGresult *result = PQexecParams(conn, sql, value ? 1 : 0, NULL, &value, NULL, NULL, 0);
+    PGresult *result =
+        value ? PQexecParams(conn, sql, 1, NULL, &value, NULL, NULL, 0) : PQexec(conn, sql);
     ExecStatusType status = PQresultStatus(result);
 
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
@@ -134,7 +135,10 @@ static bool comes_true(PGconn *conn, const char *sql, const char *value, int64_t
 void tables_empty(const char *dsn)
 {
     PGconn *conn = connect_to(dsn);
-    tell(conn, "TRUNCATE faults.ledger, faults.truth, faults.goods", NULL);
+    tell(conn,
+         "BEGIN; SET LOCAL lock_timeout = '30s';"
+         "TRUNCATE faults.ledger, faults.truth, faults.goods; COMMIT",
+         NULL);
     PQfinish(conn);
 }
 

@@ -47,7 +47,7 @@ check() {
     if [ "$verdict" = ok ]; then
         rm -rf "$work"
     else
-        tail -n 25 "$work/said" | sed 's/^/     /'
+        grep -E 'rror|assertion violated|cycle|timed out' "$work/said" | head -n 8 | sed 's/^/     /'
         echo "     see $work (spin -t -p -g $settings $model.pml shows the way there)"
         return 1
     fi
