@@ -293,7 +293,8 @@ static enum credential judge_token(struct gate *g, struct slice token, struct wh
     struct buf claims = BUF_EMPTY;
 
     if (!g->loaded) { /* the key may be the database's, and it may be revoked */
-        refuse(why, FLAW_UNKNOWN_KEY, "the database that knows the keys has not been reached yet");
+        refusal_set(why, FLAW_UNKNOWN_KEY,
+                    "the database that knows the keys has not been reached yet");
         return CREDENTIAL_LATER;
     }
     enum rc rc = jws_verify(g->keys, token, &claims, why);
@@ -318,7 +319,7 @@ static enum credential judge(struct gate *g, struct slice given, struct who *out
     }
     if (jws_resembles(given))
         return judge_token(g, given, out, why);
-    refuse(why, FLAW_MALFORMED, "neither the key nor a token");
+    refusal_set(why, FLAW_MALFORMED, "neither the key nor a token");
     return CREDENTIAL_BAD;
 }
 
@@ -328,7 +329,7 @@ enum credential gate_identify(struct gate *g, const struct credentials *c, struc
     struct slice given = bearer(c->authorization);
 
     *out = (struct who){ .rights = NULL };
-    refuse(why, FLAW_NONE, "%s", "");
+    refusal_set(why, FLAW_NONE, "%s", "");
     if (given.at)
         return judge(g, given, out, why);
     if (c->token.len > 0)
@@ -339,7 +340,7 @@ enum credential gate_identify(struct gate *g, const struct credentials *c, struc
     out->by_cookie = true;
     if (jws_resembles(given)) /* the publish key has no business in a browser */
         return judge_token(g, given, out, why);
-    refuse(why, FLAW_MALFORMED, "the cookie holds no token");
+    refusal_set(why, FLAW_MALFORMED, "the cookie holds no token");
     return CREDENTIAL_BAD;
 }
 
@@ -355,12 +356,12 @@ bool gate_has_ended(const struct gate *g, const struct who *who, struct refusal 
         return false;
     const struct rights_fields *f = rights_fields(who->rights);
     if (rights_expired(who->rights, gate_now_us())) {
-        refuse(why, FLAW_EXPIRED, "expired");
+        refusal_set(why, FLAW_EXPIRED, "expired");
         return true;
     }
     if (is_revoked(g, GATE_TOKEN, f->token_id, f->issued_us) ||
         is_revoked(g, GATE_SUBJECT, f->subject, f->issued_us)) {
-        refuse(why, FLAW_REVOKED, "revoked");
+        refusal_set(why, FLAW_REVOKED, "revoked");
         return true;
     }
     return false;
@@ -465,7 +466,7 @@ void gate_put_who(const struct gate *g, struct buf *out, const struct who *who,
 }
 
 enum word gate_answer(const struct gate *g, struct slice description, enum verb verb,
-                        struct slice name)
+                      struct slice name)
 {
     return memo_get(g->memo, description, verb, name, gate_now_us());
 }

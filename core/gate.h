@@ -125,8 +125,7 @@ void gate_put_who(const struct gate *, struct buf *out, const struct who *,
 
 /* Answers are remembered for `authorize_for`, a bounded number of them (memo.h).  description:
    what gate_put_who() made. */
-enum word gate_answer(const struct gate *, struct slice description, enum verb,
-                        struct slice name);
+enum word gate_answer(const struct gate *, struct slice description, enum verb, struct slice name);
 void gate_answer_put(struct gate *, struct slice description, enum verb, struct slice name,
                      bool may);
 

@@ -76,7 +76,7 @@ void memo_put(struct memo *m, struct slice description, enum verb verb, struct s
 }
 
 enum word memo_get(const struct memo *m, struct slice description, enum verb verb,
-                     struct slice name, int64_t now_us)
+                   struct slice name, int64_t now_us)
 {
     unsigned char hash[HASH_BYTES];
 
