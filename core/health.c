@@ -20,6 +20,7 @@ enum {
     REMINDER_MS = 60 * 1000,  /* the same one */
     JUMP_US = 500 * 1000,     /* between two looks; NTP's slewing is a thousand times slower */
     COUNT_MS = 1000,
+    MEMORY_CALM_MS = 5 * 1000,
 };
 
 static int64_t wall_now_us(void)
@@ -158,7 +159,7 @@ void health_told(struct server *s, int64_t time_us)
 
 /* ---- this machine -------------------------------------------------------------------------- */
 
-void health_look_at_clock(struct server *s)
+static void look_at_clock(struct server *s)
 {
     int64_t ahead = wall_ahead_us(), jump = ahead - s->health.wall_us;
 
@@ -168,6 +169,37 @@ void health_look_at_clock(struct server *s)
     s->stats.clock_jumps++;
     log_warn(&s->log, "clock set %s by %.1f s%s", jump < 0 ? "back" : "forward",
              (double)(jump < 0 ? -jump : jump) / 1e6, jump < 0 ? "" : ", or the machine has slept");
+}
+
+void health_no_memory(struct server *s, const char *what)
+{
+    struct health *h = &s->health;
+
+    h->short_last_ms = uv_now(s->loop);
+    if (!h->short_ms) {
+        h->short_ms = h->short_last_ms;
+        h->short_then = s->stats.no_memory;
+        log_warn(&s->log, "no memory for %s: it is given up; others go on as long as they can",
+                 what);
+    }
+    s->stats.no_memory++;
+}
+
+static void look_at_memory(struct server *s)
+{
+    struct health *h = &s->health;
+
+    if (!h->short_ms || uv_now(s->loop) < h->short_last_ms + MEMORY_CALM_MS)
+        return;
+    log_info(&s->log, "memory again: it was short for %.1f s, %" PRIu64 " times there was none",
+             seconds_between(h->short_ms, h->short_last_ms), s->stats.no_memory - h->short_then);
+    h->short_ms = 0;
+}
+
+void health_look(struct server *s)
+{
+    look_at_clock(s);
+    look_at_memory(s);
 }
 
 static size_t count_descriptors(size_t most)

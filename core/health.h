@@ -47,6 +47,10 @@ struct health {
     size_t descriptors; /* open; 0: cannot be known */
     uint64_t counted_ms;
 
+    uint64_t short_ms;      /* memory is short since; 0: it is not */
+    uint64_t short_last_ms; /* and the last time there was none */
+    uint64_t short_then;    /* how often till it began */
+
     int64_t wall_us; /* what the wall clock is ahead of the steady one */
     struct log_flood slow_flood, gap_flood;
 };
@@ -65,8 +69,11 @@ int64_t health_lag_ms(const struct server *);
 /* An event that was published at time_us has been told. */
 void health_told(struct server *, int64_t time_us);
 
-/* Has somebody set the wall clock since the last look?  Now and then, once a second or so. */
-void health_look_at_clock(struct server *);
+/* There was no memory for something ("a request"), so somebody has gone without it. */
+void health_no_memory(struct server *, const char *what);
+
+/* Once a second or so: has somebody set the wall clock?  Is a shortage of memory over? */
+void health_look(struct server *);
 
 /* Open descriptors of this process, counted at most once a second; 0: cannot be known. */
 size_t health_descriptors(struct server *);

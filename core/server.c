@@ -193,7 +193,8 @@ void server_events(struct server *s, struct event *const *events, size_t n, int6
         int64_t seq = event_seq(events[i]);
         if (seq <= s->head)
             continue;
-        (void)journal_append(s->journal, events[i]); /* out of memory: it begins anew from here */
+        if (journal_append(s->journal, events[i]) != RC_OK)
+            health_no_memory(s, "the journal"); /* it begins anew from here */
         s->stats.deliveries += hub_publish(s->hub, events[i]);
         s->head = seq;
         s->head_time_us = event_fields(events[i])->time_us;

@@ -31,7 +31,7 @@ struct turn {
 struct stats { /* since start; for /status */
     uint64_t requests, published, events, deliveries, gaps, slow_closed, refused, bells, reads;
     uint64_t journal_replays, database_replays, reconnects, recorded, relayed, denied;
-    uint64_t publishes_refused, publishes_uncertain, accept_pauses, clock_jumps;
+    uint64_t publishes_refused, publishes_uncertain, accept_pauses, clock_jumps, no_memory;
 };
 
 struct server {

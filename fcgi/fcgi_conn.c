@@ -96,6 +96,12 @@ static void on_late(struct alarm *alarm)
     fcgi_conn_close(in->conn, ending ? "the peer does not take the reply" : "request not finished");
 }
 
+static void close_short(struct fcgi_conn *c)
+{
+    health_no_memory(front_of(c)->server, "a connection");
+    fcgi_conn_close(c, "out of memory");
+}
+
 /* Let go of the intake when nothing needs it; see that the right clock runs when something does. */
 static void intake_settle(struct fcgi_conn *c)
 {
@@ -107,7 +113,7 @@ static void intake_settle(struct fcgi_conn *c)
     if (c->state == FCGI_CONN_CLOSED)
         return;
     if (late_reply && !intake(c)) {
-        fcgi_conn_close(c, "out of memory");
+        close_short(c);
         return;
     }
     if (!c->in)
@@ -192,9 +198,10 @@ static void hand_up(struct fcgi_conn *c, struct slice params, struct request_hea
     }
     enum rc rc = params_head(params, head, &scratch);
     r->head_only = slice_is(head->method, SLICE("HEAD"));
-    if (rc == RC_NOMEM)
+    if (rc == RC_NOMEM) {
+        health_no_memory(r->server, "a request");
         answer_problem(r, 503, "This server is short of memory.", SURPLUS_RETRY_S);
-    else if (rc != RC_OK)
+    } else if (rc != RC_OK)
         answer_problem(r, 400, "The request's address or headers are malformed.", 0);
     else if (!w->body_too_large && !params_body_is_whole(params, w->body.len))
         answer_problem(r, 400, "The request's body is shorter than its Content-Length.", 0);
@@ -247,7 +254,7 @@ static void take(struct fcgi_conn *c, struct slice bytes)
     struct fcgi_intake *in = intake(c);
 
     if (!in) {
-        fcgi_conn_close(c, "out of memory");
+        close_short(c);
         return;
     }
     for (;;) {
@@ -285,7 +292,7 @@ static void take(struct fcgi_conn *c, struct slice bytes)
             }
             /* fall through */
         case FCGI_STEP_NOMEM:
-            fcgi_conn_close(c, "out of memory");
+            close_short(c);
             return;
         case FCGI_STEP_BROKEN:
             log_warn(&front_of(c)->server->log, "connection closed: %s", in->wire.why);
@@ -410,7 +417,7 @@ static void on_turn(struct turn *turn)
 
     if (c->answer.request.broken &&
         c->state != FCGI_CONN_IDLE) { /* half a reply must not look whole */
-        fcgi_conn_close(c, "out of memory");
+        close_short(c);
         return;
     }
     size_t waiting = c->answer.out.bytes;
@@ -448,7 +455,7 @@ enum rc fcgi_conn_open(struct fcgi_front *front, int fd, bool surplus)
     front->count++;
     front->handles++;
     if (!intake(c)) {
-        fcgi_conn_close(c, "out of memory");
+        close_short(c);
         return RC_NOMEM;
     }
     intake_settle(c);

@@ -33,6 +33,8 @@ static const struct counter {
       offsetof(struct stats, publishes_uncertain) },
     { "accept_pauses", "Times when no connection could be accepted",
       offsetof(struct stats, accept_pauses) },
+    { "no_memory", "Times when there was no memory for something",
+      offsetof(struct stats, no_memory) },
     { "clock_jumps", "Times when the wall clock was set", offsetof(struct stats, clock_jumps) },
 };
 

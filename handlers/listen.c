@@ -13,7 +13,7 @@ enum { QUOTE_MAX = 120 }; /* bytes of the client's own words in an answer */
 void listen_refuse(const struct visit *v, const struct query *q, enum rc rc)
 {
     if (rc == RC_NOMEM)
-        problem_retry(v->request, v->common, 503, v->server->conf->retry_ms, "Out of memory.");
+        problem_no_memory(v->request, v->common, "Out of memory.");
     else
         problem_reply(v->request, v->common, rc == RC_LIMIT ? 414 : 400, "%s.", q->why);
 }

@@ -65,7 +65,7 @@ static void put_log(const struct server *s, struct buf *out)
 static void put_requests(struct server *s, struct buf *out)
 {
     const struct health *h = &s->health;
-    size_t descriptors = health_descriptors(s);
+    size_t descriptors = health_descriptors(s), resident;
 
     put_gauge(out, "open_requests", "Requests held open", (double)s->open_count);
     put_gauge(out, "max_open_requests", "As many may be held; 0 is no limit", (double)s->max_open);
@@ -74,6 +74,9 @@ static void put_requests(struct server *s, struct buf *out)
     put_gauge(out, "slow_readers", "Readers paused because their queue is full", (double)h->slow);
     put_gauge(out, "connections", "Connections of web servers", (double)h->connections);
     put_gauge(out, "accepting", "Are connections accepted", !h->not_accepting);
+    put_gauge(out, "memory_short", "Has memory been refused in the last seconds", h->short_ms != 0);
+    if (uv_resident_set_memory(&resident) == 0)
+        put_gauge(out, "resident_bytes", "Memory in use", (double)resident);
     if (descriptors)
         put_gauge(out, "descriptors", "Open descriptors", (double)descriptors);
     if (h->descriptors_max)

@@ -85,7 +85,7 @@ static struct slice headers_of(const struct poll *p)
     return slice_of(p->headers);
 }
 
-static void turn_away(struct poll *p, const char *why)
+static void refuse(struct poll *p, const char *why)
 {
     problem_retry(p->request, headers_of(p), 503, p->grant.retry_ms, "%s", why);
 }
@@ -147,7 +147,8 @@ static void answer_from(struct poll *p, const char *cursor)
         put_body(p, cursor, &body);
     put_head(p, buf_slice(&etag), body.len, &head);
     if (p->events.nomem || body.nomem || head.nomem || etag.nomem) {
-        turn_away(p, "Out of memory.");
+        health_no_memory(p->request->server, "an answer");
+        refuse(p, "Out of memory.");
     } else {
         reply_begin(p->request, unchanged ? 304 : 200, buf_slice(&head));
         if (!unchanged)
@@ -176,7 +177,7 @@ static void answer(struct poll *p)
         cursor_text(p->asked.epoch, p->asked.seq, cursor);
         answer_from(p, cursor);
     } else {
-        turn_away(p, "The database does not answer, so nothing is known yet. Try again soon.");
+        refuse(p, "The database does not answer, so nothing is known yet. Try again soon.");
     }
     dispose(p);
 }
@@ -276,7 +277,9 @@ static void on_failed(struct follow *f, enum rc rc)
         return;
     }
     stop(p);
-    turn_away(p, rc == RC_LIMIT ? "Too many questions to the database wait. Try again soon."
+    if (rc == RC_NOMEM)
+        health_no_memory(f->server, "a reader");
+    refuse(p, rc == RC_LIMIT ? "Too many questions to the database wait. Try again soon."
                              : "Out of memory.");
     dispose(p);
 }
@@ -388,7 +391,7 @@ static void serve(const struct visit *v, const struct query *q)
     struct poll *p = calloc(1, sizeof(*p));
 
     if (!p) {
-        problem_retry(v->request, v->common, 503, conf->retry_ms, "Out of memory.");
+        problem_no_memory(v->request, v->common, "Out of memory.");
         return;
     }
     if (!q->has_since) /* only wants to know where the present is */
@@ -405,7 +408,7 @@ static void serve(const struct visit *v, const struct query *q)
         poll_free(p);
     } else if (keep(p, v, q) != RC_OK) {
         server_grant_end(v->server, &p->grant);
-        problem_retry(v->request, v->common, 503, conf->retry_ms, "Out of memory.");
+        problem_no_memory(v->request, v->common, "Out of memory.");
         poll_free(p);
     } else {
         if (!q->has_since && q->wait_ms != 0 && !p->degraded)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "core/details.h"
+#include "core/server.h"
 
 enum { DETAIL_MAX = 600 };
 
@@ -59,4 +60,10 @@ void problem_retry(struct request *r, struct slice headers, int status, int64_t 
     va_start(arguments, detail);
     answer(r, headers, status, retry_ms > 0 ? retry_ms : 1000, detail, arguments);
     va_end(arguments);
+}
+
+void problem_no_memory(struct request *r, struct slice headers, const char *detail)
+{
+    health_no_memory(r->server, "an answer");
+    problem_retry(r, headers, 503, r->server->conf->retry_ms, "%s", detail);
 }

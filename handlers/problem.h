@@ -20,4 +20,7 @@ void problem_reply(struct request *, struct slice headers, int status, const cha
 void problem_retry(struct request *, struct slice headers, int status, int64_t retry_ms,
                    const char *detail, ...) PRINTF(5, 6);
 
+/* 503: there is no memory for it; noted for the operator. */
+void problem_no_memory(struct request *, struct slice headers, const char *detail);
+
 #endif

@@ -96,7 +96,7 @@ static void say_failed(struct publish *p, const struct publication *done)
                       "This Idempotency-Key was used before, for something else.");
         return;
     case RC_NOMEM:
-        problem_retry(p->request, headers, 503, retry_ms, "Out of memory; nothing was published.");
+        problem_no_memory(p->request, headers, "Out of memory; nothing was published.");
         return;
     case RC_OK:
     case RC_CLOSED:

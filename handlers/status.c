@@ -109,7 +109,7 @@ static void answer(const struct visit *v, int status, const char *content_type, 
                content_type, body->len);
     buf_put(&head, v->common);
     if (buf_rc(body) != RC_OK || buf_rc(&head) != RC_OK) {
-        problem_retry(v->request, v->common, 503, v->server->conf->retry_ms, "Out of memory.");
+        problem_no_memory(v->request, v->common, "Out of memory.");
     } else {
         reply_begin(v->request, status, buf_slice(&head));
         reply_write(v->request, buf_slice(body));
@@ -175,7 +175,7 @@ static void put_log(const struct server *s, struct buf *out)
 static void put_requests(struct server *s, const struct source_view *view, struct buf *out)
 {
     const struct health *h = &s->health;
-    size_t descriptors = health_descriptors(s);
+    size_t descriptors = health_descriptors(s), resident;
 
     buf_printf(out,
                "\"open\":%zu,\"max_open\":%zu,\"one_request\":%s,\"subscribers\":%zu,"
@@ -187,9 +187,13 @@ static void put_requests(struct server *s, const struct source_view *view, struc
         buf_printf(out, "%zu", descriptors);
     else
         buf_puts(out, "null");
-    buf_printf(out,
-               ",\"limit\":%zu},\"publishing\":{\"waiting\":%zu,\"oldest_s\":", h->descriptors_max,
-               view->publishes);
+    buf_printf(out, ",\"limit\":%zu},\"memory\":{\"resident\":", h->descriptors_max);
+    if (uv_resident_set_memory(&resident) == 0)
+        buf_printf(out, "%zu", resident);
+    else
+        buf_puts(out, "null");
+    buf_printf(out, ",\"short\":%s},\"publishing\":{\"waiting\":%zu,\"oldest_s\":",
+               h->short_ms ? "true" : "false", view->publishes);
     put_seconds(out, view->publish_ms);
     buf_printf(out, "},\"questions\":%zu", view->questions);
 }

@@ -317,8 +317,10 @@ static enum rc on_event(struct follow *f, struct event *event)
     struct stream *s = CONTAINER(f, struct stream, follow);
     struct slice bytes;
 
-    if (encode_event(event, face_of(s)->encoding, &bytes) != RC_OK)
+    if (encode_event(event, face_of(s)->encoding, &bytes) != RC_OK) {
+        health_no_memory(server_of(s), "an event");
         return finish_at(s, s->told, END_TROUBLE, some_retry(server_of(s)));
+    }
     reply_lend(s->request, event, bytes);
     wrote(s, bytes.len);
     s->told = event_seq(event);
@@ -358,6 +360,9 @@ static enum rc on_caught_up(struct follow *f)
 static void on_failed(struct follow *f, enum rc rc)
 {
     struct stream *s = CONTAINER(f, struct stream, follow);
+
+    if (rc == RC_NOMEM)
+        health_no_memory(f->server, "a reader");
     (void)finish(s, END_TROUBLE, some_retry(server_of(s)));
 }
 
@@ -465,7 +470,7 @@ static void serve(const struct visit *v, struct query *q, enum face_name name)
     struct stream *s = calloc(1, sizeof(*s));
     if (!s) {
         server_grant_end(v->server, &grant);
-        problem_retry(v->request, v->common, 503, grant.retry_ms, "Out of memory.");
+        problem_no_memory(v->request, v->common, "Out of memory.");
         return;
     }
     s->face = (uint8_t)name;

@@ -81,7 +81,7 @@ static void go_away(struct pg_listen *l, const char *why, uint64_t retry_ms)
     l->server->housekeeper = false;
     server_state(l->server, SOURCE_AWAY, why);
     health_recorder(l->server, "");
-    health_look_at_clock(l->server);
+    health_look(l->server);
     alarm_set(l->source->loop.wheel, &l->again, retry_ms, on_attempt);
     /* A lost connection says nothing of the server; one that cannot be had does, unless the pool
        goes another way. */
@@ -418,7 +418,7 @@ static void on_tick(struct alarm *alarm)
     l->want_gate |=
         l->gate_ms + GATE_MS <= now; /* the site's own function is made without a word */
     l->want_report |= l->report_ms == 0 || l->report_ms + REPORT_MS <= now;
-    health_look_at_clock(l->server);
+    health_look(l->server);
     alarm_set(l->source->loop.wheel, &l->again, TICK_MS - randombytes_uniform(TICK_MS / 4),
               on_tick);
     pg_listen_next(l);

@@ -172,9 +172,20 @@ static void fail_publishes(struct pg_pool *p)
 
 static void dispatch(struct pg_pool *);
 
+static void open_member(struct pg_pool *);
+
+/* Once it is known that none can be had we try until one can, even if nothing waits for it: so that
+   the trouble has an end that somebody sees. */
+static void try_again(struct pg_pool *p)
+{
+    dispatch(p);
+    if (p->away_ms)
+        open_member(p);
+}
+
 static void on_retry(struct alarm *alarm)
 {
-    dispatch(CONTAINER(alarm, struct pg_pool, retry));
+    try_again(CONTAINER(alarm, struct pg_pool, retry));
 }
 
 void pg_pool_server_is_up(struct pg_pool *p)
@@ -182,7 +193,7 @@ void pg_pool_server_is_up(struct pg_pool *p)
     p->server_down = false;
     p->attempts = 0;
     alarm_cancel(&p->retry);
-    dispatch(p);
+    try_again(p);
 }
 
 void pg_pool_server_is_down(struct pg_pool *p, const char *why)
@@ -382,6 +393,7 @@ static void dispatch(struct pg_pool *p)
         if (pg_conn_ask(m->conn, call->sql, call->params, call->n, ANSWER_MS, on_reply, m) !=
             RC_OK) {
             m->call = NULL;
+            health_no_memory(p->server, "a statement");
             fail_soon(p, call, RC_NOMEM, "out of memory");
         }
     }
@@ -526,7 +538,7 @@ void pg_pool_look(const struct pg_pool *p, struct source_view *out)
     out->publish_ms = (int64_t)(now - oldest);
     out->questions = p->calls - out->publishes - p->failing.count;
     out->max = p->member_count;
-    out->away = is_away(p);
+    out->away = is_away(p) || p->away_ms;
     out->why = out->away ? p->why : "";
 }
 

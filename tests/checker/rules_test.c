@@ -357,7 +357,7 @@ START_TEST(epochs_come_in_the_order_in_which_they_appear)
 }
 END_TEST
 
-START_TEST(a_gap_covers_what_comes_after_the_last_sighting_up_to_next)
+START_TEST(a_gap_covers_what_comes_after_from_or_the_last_sighting_up_to_next)
 {
     file_drop(file("seen.1"), 3);
     const char *lost = "lost: @1.2.1@ b: E-3, not seen by subscriber 1 (sse, nginx)\n";
@@ -367,7 +367,13 @@ START_TEST(a_gap_covers_what_comes_after_the_last_sighting_up_to_next)
     file_set(file("seen.1"), 3, 3, "E-3");
     expect("skipped=1", "");
     ck_assert_uint_eq(figures.gaps, 1);
-    file_set(file("seen.1"), 3, 3, "X-9"); /* the log never was there */
+    file_set(file("seen.1"), 3, 2, "E-3"); /* it should have been seen before */
+    expect("lost=1", lost);
+    file_set(file("seen.1"), 3, 2, "X-1"); /* the log has nothing of that epoch */
+    expect("skipped=1", "");
+    file_set(file("seen.1"), 3, 2, "-");
+    expect("skipped=1", "");
+    file_set(file("seen.1"), 3, 3, "X-9");
     expect("lost=1", lost);
     file_drop(file("seen.1"), 3);
     file_insert(file("seen.1"), 4, "gap 900 - E-9 expired"); /* too late */
@@ -505,7 +511,7 @@ SUITE(rules)
     tcase_add_test(tc, an_event_has_one_number_and_a_number_one_event);
     tcase_add_test(tc, the_logs_topic_is_the_publishers);
     tcase_add_test(tc, epochs_come_in_the_order_in_which_they_appear);
-    tcase_add_test(tc, a_gap_covers_what_comes_after_the_last_sighting_up_to_next);
+    tcase_add_test(tc, a_gap_covers_what_comes_after_from_or_the_last_sighting_up_to_next);
     tcase_add_test(tc, a_gap_does_not_skip_what_was_seen);
     tcase_add_test(tc, what_a_gap_has_skipped_must_not_be_seen_after_it);
     tcase_add_test(tc, a_subscriber_is_owed_what_comes_after_its_start);

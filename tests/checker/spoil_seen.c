@@ -30,10 +30,11 @@ static int after(const struct file *f, int i)
     return i;
 }
 
-/* A gap after it would cover it, if it were not there. */
+/* A gap after it that does not say from where would cover it, if it were not there. */
 static bool is_event_without_gap(struct run *r, const struct file *f, int i)
 {
-    return is(f, i, "event") && !is(f, after(f, i), "gap");
+    int next = after(f, i);
+    return is(f, i, "event") && (!is(f, next, "gap") || !file_says(f, next, 2, "-"));
 }
 
 /* Name the event of line i. */

@@ -145,17 +145,35 @@ END_TEST
 
 START_TEST(clock_that_is_set_is_noticed_and_named)
 {
-    health_look_at_clock(&s);
+    health_look(&s);
     ck_assert_int_eq(lines(), 0);
     s.health.wall_us += 3600 * INT64_C(1000000); /* as if it had been an hour ahead */
-    health_look_at_clock(&s);
+    health_look(&s);
     logged_expect(&s.log, "clock set back by 3600.0 s");
     s.health.wall_us -= 90 * INT64_C(1000000);
-    health_look_at_clock(&s);
+    health_look(&s);
     logged_expect(&s.log, "clock set forward by 90.0 s");
-    health_look_at_clock(&s);
+    health_look(&s);
     ck_assert_int_eq(lines(), 2);
     ck_assert_uint_eq(s.stats.clock_jumps, 2);
+}
+END_TEST
+
+START_TEST(shortage_of_memory_is_told_once_and_its_end)
+{
+    for (int i = 0; i < 1000; i++)
+        health_no_memory(&s, "an answer");
+    health_look(&s);
+    logged_expect(&s.log, "no memory for an answer");
+    ck_assert_int_eq(lines(), 1);
+    ck_assert(s.health.short_ms);
+    s.health.short_ms -= 8000;
+    s.health.short_last_ms -= 6000;
+    health_look(&s);
+    logged_expect(&s.log, "memory again: it was short for 2.0 s, 1000 times there was none");
+    ck_assert_uint_eq(s.health.short_ms, 0);
+    health_look(&s);
+    ck_assert_int_eq(lines(), 2);
 }
 END_TEST
 
@@ -195,6 +213,7 @@ SUITE(health)
     tcase_add_test(tc, change_of_housekeeper_is_told_by_everybody);
     tcase_add_test(tc, lag_grows_from_the_moment_something_may_be_untold);
     tcase_add_test(tc, clock_that_is_set_is_noticed_and_named);
+    tcase_add_test(tc, shortage_of_memory_is_told_once_and_its_end);
     tcase_add_test(tc, another_history_is_named_with_its_cause);
     tcase_add_test(tc, descriptors_are_counted_but_not_all_the_time);
 }

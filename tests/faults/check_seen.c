@@ -143,16 +143,18 @@ static bool read_event(struct watcher *w, struct lines *l, int64_t at_us)
     return true;
 }
 
+/* Whoever is told that the gap begins at FROM has been given everything before it. */
 static bool read_gap(struct watcher *w, struct lines *l)
 {
     struct slice from, reason;
-    struct cursor next, ignored;
+    struct cursor place, next;
     if (!field_text(l, &from) || !field_cursor(l, &next) || !field_text(l, &reason) ||
-        !field_none(l) || (!slice_is(from, SLICE("-")) && cursor_parse(from, &ignored) != RC_OK))
+        !field_none(l) || (!slice_is(from, SLICE("-")) && cursor_parse(from, &place) != RC_OK))
         return lines_malformed(l, "expected gap, AT, FROM|-, NEXT, REASON");
     w->check->figures->gaps++;
+    int first = slice_is(from, SLICE("-")) ? w->next : history_after(w->h, &place);
     for (int end = history_after(w->h, &next); w->next < end; w->next++)
-        if (w->rows[w->next] == NOT_PASSED)
+        if (w->next >= first && w->rows[w->next] == NOT_PASSED)
             w->rows[w->next] = SKIPPED;
     return true;
 }

@@ -33,8 +33,9 @@
  *              its outcome was learnt, or that it never will be.
  *      CURSOR  is "EPOCH-SEQ" as clients get it.  That of start was the first to be given: what
  *              comes after it is owed.  There is one start; whoever returns has its cursor.
- *      NEXT    is the cursor after which the stream goes on.  A gap covers what comes after the
- *              last sighting (or start) up to and with NEXT.
+ *      FROM    is the cursor at which the gap begins, by what the subscriber was told; "-": it
+ *              was not told, so the gap begins after its last sighting (or start).
+ *      NEXT    is the cursor after which the stream goes on: the gap covers what is up to it.
  *
  * A process that is killed may leave the last line of acks.P cut, and only that.
  */

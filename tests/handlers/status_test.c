@@ -271,9 +271,10 @@ END_TEST
 
 /* ---- descriptors ------------------------------------------------------------------------- */
 
-START_TEST(not_accepting_is_seen)
+START_TEST(want_of_anything_is_seen)
 {
     server->health.not_accepting = true;
+    health_no_memory(server, "a test");
     server->health.connections = 12;
     server->health.descriptors_max = 4096;
     json_t *all = status();
@@ -281,6 +282,10 @@ START_TEST(not_accepting_is_seen)
     ck_assert_double_eq(number(all, "connections"), 12);
     ck_assert_double_eq(number(all, "descriptors.limit"), 4096);
     ck_assert_double_eq(metric("accepting"), 0);
+    ck_assert(json_is_true(member(all, "memory.short")));
+    ck_assert_double_gt(number(all, "memory.resident"), 1e5);
+    ck_assert_double_eq(metric("memory_short"), 1);
+    ck_assert_double_gt(metric("resident_bytes"), 1e5);
     ck_assert_double_eq(metric("max_descriptors"), 4096);
     json_decref(all);
 }
@@ -313,6 +318,6 @@ SUITE(status)
     tcase_add_test(tc, last_event_has_an_age_and_a_delay);
     tcase_add_test(tc, slow_readers_are_seen_and_their_end_is_told);
     tcase_add_test(tc, gap_of_a_sleeping_reader_is_told_to_the_operator);
-    tcase_add_test(tc, not_accepting_is_seen);
+    tcase_add_test(tc, want_of_anything_is_seen);
     tcase_add_test(tc, every_count_is_in_both);
 }
