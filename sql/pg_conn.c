@@ -11,7 +11,10 @@
 #include "sql/pg_conn.h"
 #include "sql/pg_dial.h"
 
-enum { PARAMS_MAX = 10 }; /* publish_batch() has that many */
+enum {
+    PARAMS_MAX = 10, /* publish_batch() has that many */
+    WATCH_MS = 10 * 1000,
+};
 
 struct pg_conn {
     struct pg_loop *loop;
@@ -253,6 +256,44 @@ static void on_notice(void *arg, const char *message)
         pg_error_line(message, c->farewell);
 }
 
+/* ---- being missed -------------------------------------------------------------------------------
+ *
+ * When we, or the line, vanish without a word, the server is to notice it in seconds as we do
+ * (pg_dial.c).  By itself it takes hours, and as long it keeps the session and what that has
+ * locked. A pooler's session is not ours to change: its process is not the one that greeted us.
+ */
+
+static bool is_distant(const PGconn *pg)
+{
+    const char *host = PQhost(pg);
+
+    return host && *host && *host != '/' && *host != '@'; /* a socket's folder; an abstract one */
+}
+
+static void on_watching(void *arg, const PGresult *result, const char *why)
+{
+    struct pg_conn *c = arg;
+
+    (void)why; /* refused: then the server must know by itself */
+    if (result)
+        c->ops->up(c->owner);
+}
+
+static enum rc ask_for_watch(struct pg_conn *c)
+{
+    char pid[4];
+    struct pg_param param = { PG_INT4, { pid, sizeof(pid) } };
+
+    pg_put_int4(pid, PQbackendPID(c->pg));
+    return pg_conn_ask(c,
+                       "SELECT set_config('tcp_keepalives_idle', '2', false),"
+                       " set_config('tcp_keepalives_interval', '1', false),"
+                       " set_config('tcp_keepalives_count', '3', false),"
+                       " set_config('tcp_user_timeout', '3s', false)"
+                       " WHERE pg_backend_pid() = $1",
+                       &param, 1, WATCH_MS, on_watching, c);
+}
+
 static void on_dialled(void *arg, PGconn *pg, const char *why)
 {
     struct pg_conn *c = arg;
@@ -271,6 +312,8 @@ static void on_dialled(void *arg, PGconn *pg, const char *why)
     pg_watch_set(c->watch, UV_READABLE);
     PQsetNoticeProcessor(pg, on_notice, c);
     c->farewell[0] = '\0';
+    if (is_distant(pg) && ask_for_watch(c) == RC_OK)
+        return;
     c->calls++;
     c->ops->up(c->owner);
     c->calls--;

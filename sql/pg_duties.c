@@ -38,17 +38,14 @@ static void on_session(void *arg, const PGresult *result, const char *why)
 }
 
 /*
- * Nothing here may wait for long (lock_timeout), and when we die without a word, the server is to
- * notice it in seconds and give our lock to the next.  The read that answers each bell is parsed
- * and planned once: that saves a tenth of the way from a commit to its readers.
+ * Nothing here may wait for long (lock_timeout).  The read that answers each bell is parsed and
+ * planned once: that saves a tenth of the way from a commit to its readers.
  */
 void pg_duty_session(struct pg_listen *l)
 {
     l->want_session = false;
     (void)!pg_conn_run(l->conn,
-                       "SET lock_timeout = '1s'; SET tcp_keepalives_idle = 2; "
-                       "SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3; "
-                       "SET tcp_user_timeout = '3s'; "
+                       "SET lock_timeout = '1s'; "
                        "PREPARE bellpush_read (bigint, int, bigint) AS " PG_LISTEN_READ,
                        pg_listen_patience(l), on_session, l);
 }

@@ -743,6 +743,7 @@ START_TEST(a_reason_repeats_nothing_of_the_token)
         ck_assert_int_eq(jws_verify(ring, buf_slice(&token), &payload, &refusal), RC_DENIED);
         ck_assert_ptr_null(strstr(refusal.why, "LEAK"));
         ck_assert_ptr_null(strstr(refusal.why, "0123456789"));
+        buf_fini(&payload);
         buf_fini(&token);
     }
     keyring_free(ring);

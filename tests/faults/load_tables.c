@@ -146,14 +146,18 @@ void tables_empty(const char *dsn)
  */
 
 /* Publishers are gone, but what they sent last, or what a worker was asked to publish, may still be
-   under way in some backend. */
+   under way in some backend.  One that waits for a publisher, whose farewell was lost, would wait
+   for ever. */
 static bool is_quiet(PGconn *conn)
 {
     return comes_true(conn,
-                      "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE xact_start IS NOT NULL"
+                      "SELECT count(*) = 0, count(CASE WHEN state LIKE 'idle in transaction%'"
+                      " AND application_name = '" LOAD_PUBLISHER_NAME "'"
+                      " THEN pg_terminate_backend(pid) END)"
+                      " FROM pg_stat_activity WHERE xact_start IS NOT NULL"
                       " AND pid <> pg_backend_pid() AND datname = current_database()"
                       " AND (application_name = '" LOAD_PUBLISHER_NAME "'"
-                      "      OR query LIKE '%bellpush.publish_batch%'))",
+                      "      OR query LIKE '%bellpush.publish_batch%')",
                       NULL, QUIET_MS);
 }
 

@@ -48,7 +48,7 @@ struct sort { /* of transactions */
     enum kind kind;
     bool (*fill)(struct publisher *); /* false: it failed */
 };
-enum { SORTS = 12 };
+enum { SORTS = 13 };
 extern const struct sort sorts[SORTS];
 
 /* Until its outcome is known, or, once told to finish, for a few seconds.  *before_us: of the first

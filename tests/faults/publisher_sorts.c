@@ -150,6 +150,19 @@ static bool fill_json(struct publisher *p)
                          LENGTH(values), values);
 }
 
+/* Not text: JSON and server-sent events carry it as base64. */
+static bool fill_bytes(struct publisher *p)
+{
+    char name[NAME_TEXT_MAX];
+
+    publisher_name(p, name);
+    const char *values[] = { name, publisher_topic(p) };
+    return publisher_ask(p,
+                         LEDGER("publish") "SELECT bellpush.publish($2::text, '\\xff00fe'::bytea"
+                                           " || convert_to($1, 'UTF8') || '\\x80ff'::bytea)",
+                         LENGTH(values), values);
+}
+
 /* The snapshot is older than what others commit meanwhile. */
 static bool fill_snapshot(struct publisher *p)
 {
@@ -199,6 +212,7 @@ const struct sort sorts[SORTS] = {
     { 10, "BEGIN", false, KIND_PUBLISH, fill_open },
     { 3, "BEGIN", false, KIND_PUBLISH, fill_large },
     { 80, "BEGIN", false, KIND_PUBLISH, fill_json },
+    { 40, "BEGIN", false, KIND_PUBLISH, fill_bytes },
     { 60, "BEGIN ISOLATION LEVEL REPEATABLE READ", false, KIND_PUBLISH, fill_snapshot },
     { 60, "BEGIN", false, KIND_PUBLISH, fill_retained },
     { 80, "BEGIN", false, KIND_WATCH, fill_watched },

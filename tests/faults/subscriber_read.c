@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "core/text.h"
 #include "tests/faults/subscriber_read.h"
 
 static struct slice member(const json_t *object, const char *name)
@@ -29,6 +30,27 @@ static void tell_place(struct slice at, fact_fn *fn, void *arg)
         fn(arg, &(struct fact){ .kind = FACT_PLACE, .at = at });
 }
 
+static void tell_wrong(struct slice what, fact_fn *fn, void *arg)
+{
+    fn(arg, &(struct fact){ .kind = FACT_WRONG, .data = what });
+}
+
+static void tell_event(struct slice at, struct slice topic, struct slice data,
+                       struct slice encoding, fact_fn *fn, void *arg)
+{
+    struct fact event = { .kind = FACT_EVENT, .at = at, .topic = topic, .data = data };
+    struct buf bytes = BUF_EMPTY;
+
+    if (encoding.len && (!slice_is(encoding, SLICE("base64")) || base64_decode(&bytes, data))) {
+        tell_wrong(data, fn, arg);
+    } else {
+        if (encoding.len)
+            event.data = buf_slice(&bytes);
+        fn(arg, &event);
+    }
+    buf_fini(&bytes);
+}
+
 /* ---- JSON -------------------------------------------------------------------------------------
  */
 
@@ -46,10 +68,8 @@ static void read_object(const json_t *object, fact_fn *fn, void *arg)
     else if (begins_with(type, "bellpush-"))
         tell_place(id, fn, arg);
     else
-        fn(arg, &(struct fact){ .kind = FACT_EVENT,
-                                .at = id,
-                                .topic = member(object, "topic"),
-                                .data = member(object, "data") });
+        tell_event(id, member(object, "topic"), member(object, "data"), member(object, "encoding"),
+                   fn, arg);
     if (retry)
         tell_retry(json_integer_value(retry), fn, arg);
 }
@@ -59,7 +79,7 @@ static json_t *parse(struct slice text, fact_fn *fn, void *arg)
     json_t *root = json_loadb(text.at, text.len, 0, NULL);
 
     if (!json_is_object(root)) {
-        fn(arg, &(struct fact){ .kind = FACT_WRONG, .data = text });
+        tell_wrong(text, fn, arg);
         json_decref(root);
         return NULL;
     }
@@ -92,7 +112,7 @@ void read_poll(struct slice body, fact_fn *fn, void *arg)
  */
 
 struct block { /* one, its fields; the data's lines joined */
-    struct slice id, type, topic;
+    struct slice id, type, topic, encoding;
     struct buf data;
     bool has_data;
 };
@@ -118,8 +138,9 @@ static void read_line(struct block *b, struct slice line, fact_fn *fn, void *arg
         b->has_data = true;
     } else if (field(line, "retry: ", &value)) {
         tell_retry(strtoll(value.at, NULL, 10), fn, arg);
-    } else if (!field(line, "id: ", &b->id) && !field(line, "event: ", &b->type)) {
-        (void)field(line, "topic: ", &b->topic);
+    } else {
+        (void)(field(line, "id: ", &b->id) || field(line, "event: ", &b->type) ||
+               field(line, "topic: ", &b->topic) || field(line, "encoding: ", &b->encoding));
     }
 }
 
@@ -138,8 +159,7 @@ static void read_block(struct slice text, bool json, fact_fn *fn, void *arg)
     else if (json || begins_with(b.type, "bellpush-"))
         read_text(buf_slice(&b.data), fn, arg);
     else
-        fn(arg, &(struct fact){
-                    .kind = FACT_EVENT, .at = b.id, .topic = b.topic, .data = buf_slice(&b.data) });
+        tell_event(b.id, b.topic, buf_slice(&b.data), b.encoding, fn, arg);
     buf_fini(&b.data);
 }
 

@@ -19,6 +19,7 @@
 
 #include "tests/peers/front.h"
 #include "tests/peers/front_recipes.h"
+#include "tests/peers/guard.h"
 #include "tests/peers/http.h"
 #include "tests/peers/keeper.h"
 #include "tests/peers/process.h"
@@ -213,6 +214,8 @@ static void start_server(struct front *f)
                                        .log = log,
                                        .death_signal = SIGTERM };
     f->server = process_start(&spec);
+    if (f->place.user)
+        guard_start(f->server);
     for (size_t i = 0; i < LENGTH(argv); i++)
         free(argv[i]);
     free(log);
