@@ -210,7 +210,7 @@ static int64_t rights_alarm_ms(const struct stream *s)
     if (ends_us == 0)
         return -1;
     int64_t left_ms = (ends_us - gate_now_us() + 999) / 1000;
-    if (!s->expiring && !s->follow.who.asked && left_ms > EXPIRING_MS)
+    if (!s->expiring && !s->follow.who.asked)
         left_ms -= EXPIRING_MS;
     return left_ms < 0 ? 0 : left_ms;
 }
