@@ -69,7 +69,7 @@ int64_t health_lag_ms(const struct server *);
 /* An event that was published at time_us has been told. */
 void health_told(struct server *, int64_t time_us);
 
-/* There was no memory for something ("a request"), so somebody has gone without it. */
+/* For server_no_memory(). */
 void health_no_memory(struct server *, const char *what);
 
 /* Once a second or so: has somebody set the wall clock?  Is a shortage of memory over? */

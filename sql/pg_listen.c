@@ -41,6 +41,7 @@ enum {
     GATE_MS = 30 * 1000,
     PATIENCE_MS = 10 * 1000,
     REFUSED_MS = 5 * 1000, /* a person must act first: no hurry */
+    SHORT_MS = 500,        /* no memory: what others had may be free now */
 };
 
 uint64_t pg_listen_patience(const struct pg_listen *l)
@@ -102,8 +103,15 @@ static void on_down(void *owner, const char *why)
 /* The server answers, but not as it should: a person must act. */
 static void refuse(struct pg_listen *l, const char *why)
 {
+    uint64_t retry_ms = REFUSED_MS;
+
+    if (strncmp(why, "out of memory", 13) == 0) { /* ours, or libpq's: ask for less at a time */
+        server_no_memory(l->server, "a page of the log");
+        l->page_bytes /= 4;
+        retry_ms = SHORT_MS;
+    }
     pg_conn_close(l->conn);
-    go_away(l, why, REFUSED_MS);
+    go_away(l, why, retry_ms);
 }
 
 static void refuse_result(struct pg_listen *l, const PGresult *result, const char *why)
@@ -249,7 +257,8 @@ static void on_read(void *arg, const PGresult *result, const char *why)
         return;
     }
     bool full = page.n == PAGE_ROWS ||
-                (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= PAGE_BYTES);
+                (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= (size_t)l->page_bytes);
+    l->page_bytes = l->page_bytes < PAGE_BYTES / 2 ? 2 * l->page_bytes + 1024 : PAGE_BYTES;
     l->server->stats.reads++;
     l->read_ms = pg_listen_now(l);
     l->want_read |= full;
@@ -274,7 +283,7 @@ static void read_on(struct pg_listen *l)
 
     pg_put_int8(after, l->after);
     pg_put_int4(rows, PAGE_ROWS);
-    pg_put_int8(bytes, PAGE_BYTES);
+    pg_put_int8(bytes, l->page_bytes); /* of a larger event the log gives one */
     l->asked_ms = pg_listen_now(l);
     l->read_counts = l->elected;
     l->answering = l->rung;
@@ -473,6 +482,7 @@ struct pg_listen *pg_listen_new(struct source *source)
         return NULL;
     l->source = source;
     l->server = source->server;
+    l->page_bytes = PAGE_BYTES;
     randombytes_buf(random, sizeof(random));
     sodium_bin2hex(l->worker, sizeof(l->worker), random, sizeof(random));
     snprintf(l->probe, sizeof(l->probe), "bellpush_probe_%s", l->worker);

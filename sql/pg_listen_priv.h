@@ -39,7 +39,8 @@ struct pg_listen {
 
     int64_t after;           /* read on from here */
     int64_t joined_at;       /* the log's head just after we had begun to listen */
-    int64_t max_event_bytes; /* a page may end so much before its limit */
+    int64_t max_event_bytes; /* a page may end so much before its limit, */
+    int64_t page_bytes;      /* which is less while memory is short */
     bool direct;             /* the session is our own */
     bool prepared;           /* and knows bellpush_read */
     bool hearing;            /* LISTEN is known to work */

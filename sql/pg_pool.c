@@ -393,7 +393,7 @@ static void dispatch(struct pg_pool *p)
         if (pg_conn_ask(m->conn, call->sql, call->params, call->n, ANSWER_MS, on_reply, m) !=
             RC_OK) {
             m->call = NULL;
-            health_no_memory(p->server, "a statement");
+            server_no_memory(p->server, "a statement");
             fail_soon(p, call, RC_NOMEM, "out of memory");
         }
     }
