@@ -25,7 +25,7 @@ struct reading {
 
 static enum rc malformed(struct reading *r, const char *what)
 {
-    return refuse(r->refusal, FLAW_MALFORMED, "its claims are malformed: %s", what);
+    return refusal_set(r->refusal, FLAW_MALFORMED, "its claims are malformed: %s", what);
 }
 
 /* --- times ----------------------------------------------------------------------------------- */
@@ -75,13 +75,13 @@ static enum rc judge_expiry(struct reading *r)
     if (rc != RC_OK)
         return rc;
     if (!present && !p->may_last_forever)
-        return refuse(r->refusal, FLAW_NO_EXPIRY,
-                      "it never expires (no exp), which is not allowed");
+        return refusal_set(r->refusal, FLAW_NO_EXPIRY,
+                           "it never expires (no exp), which is not allowed");
     if (!present)
         return RC_OK;
     r->fields.expires_us = at + p->leeway_s * US_PER_S;
     if (p->now_us >= r->fields.expires_us)
-        return refuse(r->refusal, FLAW_EXPIRED, "expired %s ago", span(p->now_us - at, ago));
+        return refusal_set(r->refusal, FLAW_EXPIRED, "expired %s ago", span(p->now_us - at, ago));
     return RC_OK;
 }
 
@@ -95,7 +95,7 @@ static enum rc judge_beginning(struct reading *r, const char *name, const char *
     enum rc rc = read_date(r, name, out_us, &present);
     if (rc != RC_OK || !present || *out_us <= p->now_us + p->leeway_s * US_PER_S)
         return rc;
-    return refuse(r->refusal, FLAW_EARLY, "%s %s", what, span(*out_us - p->now_us, ahead));
+    return refusal_set(r->refusal, FLAW_EARLY, "%s %s", what, span(*out_us - p->now_us, ahead));
 }
 
 static enum rc judge_times(struct reading *r)
@@ -119,11 +119,11 @@ static enum rc judge_issuer(struct reading *r)
     if (!issuers || issuers->n == 0)
         return RC_OK;
     if (!r->fields.issuer.at)
-        return refuse(r->refusal, FLAW_ISSUER, "it does not say by whom it was issued (iss)");
+        return refusal_set(r->refusal, FLAW_ISSUER, "it does not say by whom it was issued (iss)");
     for (size_t i = 0; i < issuers->n; i++)
         if (slice_is(r->fields.issuer, slice_of(issuers->at[i])))
             return RC_OK;
-    return refuse(r->refusal, FLAW_ISSUER, "issued (iss) by somebody who is not trusted here");
+    return refusal_set(r->refusal, FLAW_ISSUER, "issued (iss) by somebody who is not trusted here");
 }
 
 /* A string, or an array of strings; *meant: is ours among them? */
@@ -155,12 +155,12 @@ static enum rc judge_audience(struct reading *r)
     if (value && !read_audience(value, ours, &meant))
         return malformed(r, "aud is neither a string nor an array of strings");
     if (!value && ours.len > 0)
-        return refuse(r->refusal, FLAW_AUDIENCE, "it does not say for whom it is (aud)");
+        return refusal_set(r->refusal, FLAW_AUDIENCE, "it does not say for whom it is (aud)");
     if (value && ours.len == 0)
-        return refuse(r->refusal, FLAW_AUDIENCE,
-                      "it is for an audience (aud), and this server has no name as one");
+        return refusal_set(r->refusal, FLAW_AUDIENCE,
+                           "it is for an audience (aud), and this server has no name as one");
     if (value && !meant)
-        return refuse(r->refusal, FLAW_AUDIENCE, "it is for another audience (aud)");
+        return refusal_set(r->refusal, FLAW_AUDIENCE, "it is for another audience (aud)");
     return RC_OK;
 }
 
@@ -178,8 +178,8 @@ static enum rc read_filters(struct reading *r, const json_t *grant, const char *
         return malformed(r, why);
     size_t n = json_array_size(list);
     if (n > RIGHTS_FILTERS_MAX)
-        return refuse(r->refusal, FLAW_TOO_LARGE, "it has more than %d filters in bellpush.%s",
-                      RIGHTS_FILTERS_MAX, name);
+        return refusal_set(r->refusal, FLAW_TOO_LARGE, "it has more than %d filters in bellpush.%s",
+                           RIGHTS_FILTERS_MAX, name);
     for (size_t i = 0; i < n; i++) {
         const json_t *filter = json_array_get(list, i);
         if (!json_is_string(filter))
@@ -201,7 +201,7 @@ static enum rc read_payload(struct reading *r, const json_t *grant)
         return malformed(r, "bellpush.payload is not an object");
     r->payload = json_dumps(payload, JSON_COMPACT);
     if (!r->payload)
-        return refuse(r->refusal, FLAW_NOMEM, "out of memory");
+        return refusal_set(r->refusal, FLAW_NOMEM, "out of memory");
     r->fields.payload = slice_of(r->payload);
     return RC_OK;
 }
@@ -237,9 +237,9 @@ static enum rc make(struct reading *r, struct rights **out)
     const char *why;
     enum rc rc = rights_new(&r->fields, out, &why);
     if (rc == RC_NOMEM)
-        return refuse(r->refusal, FLAW_NOMEM, "%s", why);
+        return refusal_set(r->refusal, FLAW_NOMEM, "%s", why);
     if (rc == RC_LIMIT)
-        return refuse(r->refusal, FLAW_TOO_LARGE, "%s", why);
+        return refusal_set(r->refusal, FLAW_TOO_LARGE, "%s", why);
     return rc == RC_OK ? RC_OK : malformed(r, why);
 }
 
@@ -253,10 +253,10 @@ enum rc claims_read(const struct claims_policy *policy, struct slice json, struc
     json_t *root;
     enum rc rc = strict_read(json, CLAIMS_DEPTH_MAX, &root, &why);
     if (rc == RC_NOMEM)
-        return refuse(refusal, FLAW_NOMEM, "%s", why);
+        return refusal_set(refusal, FLAW_NOMEM, "%s", why);
     if (rc != RC_OK)
-        return refuse(refusal, rc == RC_LIMIT ? FLAW_TOO_LARGE : FLAW_MALFORMED,
-                      "what it claims %s", why);
+        return refusal_set(refusal, rc == RC_LIMIT ? FLAW_TOO_LARGE : FLAW_MALFORMED,
+                           "what it claims %s", why);
 
     struct reading r = { .policy = policy, .claims = root, .refusal = refusal };
     for (size_t i = 0; i < LENGTH(steps) && rc == RC_OK; i++)

@@ -89,6 +89,24 @@ static const struct setting table[] = {
       "key for publishing over HTTP; empty and no file: nobody may" },
     { "publish_key_file", TEXT,   AT(publish_key_file), "",       0, 0, NULL,
       "file that holds the key, not readable by everybody" },
+    { "token_key",        SECRET, AT(token_key),        "",       0, 0, NULL,
+      "secret of HS256 tokens (JWT), 32 bytes or more; those of bellpush.token() need none" },
+    { "token_key_file",   TEXT,   AT(token_key_file),   "",       0, 0, NULL,
+      "file that holds it, not readable by everybody" },
+    { "token_keys_file",  TEXT,   AT(token_keys_file),  "",       0, 0, NULL,
+      "file with a JWK Set: HS256, EdDSA, ES256, RS256" },
+    { "token_issuers",    LIST,   AT(token_issuers),    "",       0, 0, NULL,
+      "whose tokens count (iss); empty: whoever has a key" },
+    { "token_audience",   TEXT,   AT(token_audience),   "",       0, 0, NULL,
+      "who tokens must be for (aud); empty: none may say" },
+    { "token_cookie",     TEXT,   AT(token_cookie),     "",       0, 0, NULL,
+      "cookie that may hold a token" },
+    { "token_in_query",   CHOICE, AT(token_in_query),   "no",     0, 0, "no|yes",
+      "may access_token= hold one? (web servers log addresses)" },
+    { "session_cookies",  LIST,   AT(session_cookies),  "",       0, 0, NULL,
+      "cookies shown to the site's bellpush.authorize()" },
+    { "authorize_for",    TIME,   AT(authorize_for_ms), "5m",     100, 24 * HOUR, NULL,
+      "its answers are good for so long; streams that need one then ask again" },
     { "closed",           LIST,   AT(closed),           "",       0, 0, NULL,
       "topic filters nobody may subscribe to without a right" },
     { "cors_origins",     LIST,   AT(cors_origins),     "",       0, 0, NULL,
@@ -380,6 +398,7 @@ void conf_fini(struct conf *c)
             list_fini(list_at(c, &table[i]));
         free(c->origin[i]);
     }
+    wipe_and_free(c->token_jwks);
     *c = (struct conf){ .database = NULL };
 }
 
@@ -394,7 +413,8 @@ static bool is_secret(const struct setting *s, const char *value)
 {
     if (s->type != SECRET || !*value)
         return false;
-    if (strncmp(s->name, "publish_key", 11) == 0 || strcasestr(value, "password"))
+    if (strcmp(s->name, "publish_key") == 0 || strcmp(s->name, "token_key") == 0 ||
+        strcasestr(value, "password"))
         return true;
     const char *host = strstr(value, "://");
     const char *at = host ? strchr(host, '@') : NULL;

@@ -52,12 +52,21 @@ struct conf {
     int64_t queue_age_ms; /* and closed when it takes nothing for so long */
     /* rights */
     char *publish_key, *publish_key_file;
-    struct conf_list closed; /* filters nobody may subscribe to without a right */
+    char *token_key, *token_key_file; /* HS256 secret of tokens */
+    char *token_keys_file;            /* JWK Set (RFC 7517) */
+    struct conf_list token_issuers;   /* `iss` must be one of them; none: need not be */
+    char *token_audience;             /* must be in `aud`; "": there must be none */
+    char *token_cookie;               /* name of the cookie that may hold a token; "": none */
+    char *token_in_query;             /* yes | no: may `access_token=` hold one? */
+    struct conf_list session_cookies; /* names; shown to the site's own bellpush.authorize() */
+    int64_t authorize_for_ms;         /* so long its answers are good */
+    struct conf_list closed;          /* filters nobody may subscribe to without a right */
     struct conf_list cors_origins;
     /* housekeeping */
     int64_t probe_ms; /* self-probe and head check of the listening connection */
     char *log_file, *log_level;
 
+    char *token_jwks;                /* text of token_keys_file, read by conf_check(); NULL: none */
     char *origin[CONF_SETTINGS_MAX]; /* where each value came from; NULL: default; conf.c */
 };
 

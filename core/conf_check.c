@@ -3,7 +3,7 @@
  *
  * Everything wrong is told at once, each with the place where it was said.
  */
-#include "core/conf.h"
+#include "core/conf_priv.h"
 #include "core/text.h"
 #include "core/topic.h"
 
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHANNEL_MAX = 63, KEY_MAX = 4096 };
+enum { CHANNEL_MAX = 63, KEY_MAX = 4096, JWKS_MAX = 256 * 1024, TOKEN_KEY_MIN = 32 };
 
 static void complain(const struct conf *c, struct buf *errors, const char *setting,
                      const char *item, const char *why)
@@ -67,57 +67,78 @@ static void check_list(const struct conf *c, const struct conf_list *list, const
     }
 }
 
-/* --- the key ------------------------------------------------------------------------------- */
+/* --- keys ---------------------------------------------------------------------------------- */
 
-static const char *key_file_error(const struct stat *st)
+static const char *key_file_error(const struct stat *st, size_t most)
 {
     if (!S_ISREG(st->st_mode))
         return "is not a regular file";
     if (st->st_mode & (S_IROTH | S_IWOTH))
         return "is open to everybody: chmod o-rw";
-    if (st->st_size > KEY_MAX)
+    if ((size_t)st->st_size > most)
         return "is larger than a key can be";
     return NULL;
 }
 
-/* Read the file into key[]; an editor's newline at the end is not part of it. */
-static const char *read_key(const char *path, char key[KEY_MAX + 1])
+/* Read the file into text[most + 1]; an editor's newline at the end is not part of it. */
+static const char *read_key(const char *path, char *text, size_t most)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return strerror(errno);
-    const char *why = fstat(fd, &st) < 0 ? strerror(errno) : key_file_error(&st);
-    ssize_t n = why ? 0 : read(fd, key, KEY_MAX);
+    const char *why = fstat(fd, &st) < 0 ? strerror(errno) : key_file_error(&st, most);
+    ssize_t n = why ? 0 : read(fd, text, most);
     if (n < 0)
         why = strerror(errno);
     close(fd);
-    while (n > 0 && (key[n - 1] == '\n' || key[n - 1] == '\r'))
+    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
         n--;
-    key[n > 0 ? n : 0] = '\0';
+    text[n > 0 ? n : 0] = '\0';
     return why ? why : n == 0 ? "is empty" : NULL;
 }
 
-static enum rc take_key_file(struct conf *c, struct buf *errors)
+/* `setting` may be said by a file, which `file_setting` names. */
+static enum rc take_key_file(struct conf *c, const char *setting, const char *value,
+                             const char *file_setting, const char *path, struct buf *errors)
 {
-    char key[KEY_MAX + 1], assignment[sizeof "publish_key=" + KEY_MAX];
-    bool from_file = strcmp(conf_origin(c, "publish_key"), c->publish_key_file) == 0;
-    if (*c->publish_key && !from_file) {
-        complain(c, errors, "publish_key_file", NULL, "publish_key is given too: choose one");
+    char key[KEY_MAX + 1];
+    bool from_file = strcmp(conf_origin(c, setting), path) == 0;
+
+    if (!*path)
+        return RC_OK;
+    if (*value && !from_file) {
+        buf_printf(errors, "%s: %s: %s is given too: choose one\n", conf_origin(c, file_setting),
+                   file_setting, setting);
         return RC_OK;
     }
-    const char *why = read_key(c->publish_key_file, key);
+    const char *why = read_key(path, key, KEY_MAX);
     enum rc rc = RC_OK;
-    if (why) {
-        complain(c, errors, "publish_key_file", c->publish_key_file, why);
-    } else {
-        memcpy(assignment, "publish_key=", 12);
-        memcpy(assignment + 12, key, strlen(key) + 1);
-        rc = conf_set(c, assignment, c->publish_key_file, errors);
-    }
+    if (why)
+        complain(c, errors, file_setting, path, why);
+    else
+        rc = conf_assign(c, slice_of(setting), slice_of(key), path, errors);
     sodium_memzero(key, sizeof key);
-    sodium_memzero(assignment, sizeof assignment);
-    return rc;
+    return rc == RC_SYNTAX ? RC_OK : rc; /* said among the errors */
+}
+
+/* The JWK Set is kept as text: what is in it is the gate's business. */
+static enum rc take_jwks(struct conf *c, struct buf *errors)
+{
+    char *text = *c->token_keys_file ? malloc(JWKS_MAX + 1) : NULL;
+
+    if (c->token_jwks)
+        sodium_memzero(c->token_jwks, strlen(c->token_jwks));
+    free(c->token_jwks);
+    c->token_jwks = text;
+    if (!*c->token_keys_file)
+        return RC_OK;
+    if (!text)
+        return RC_NOMEM;
+    const char *why = read_key(c->token_keys_file, text, JWKS_MAX);
+    if (why)
+        complain(c, errors, "token_keys_file", c->token_keys_file, why);
+    return RC_OK;
 }
 
 static void check_key(const struct conf *c, struct buf *errors)
@@ -131,15 +152,41 @@ static void check_key(const struct conf *c, struct buf *errors)
     }
 }
 
+/* RFC 6265 section 4.1.1: a cookie's name is a token of RFC 9110. */
+static const char *cookie_error(const char *name)
+{
+    for (const char *at = name; *at; at++)
+        if (*at <= ' ' || *at > '~' || strchr("()<>@,;:\\\"/[]?={}", *at))
+            return "is not the name of a cookie";
+    return NULL;
+}
+
+static void check_tokens(const struct conf *c, struct buf *errors)
+{
+    const char *why = cookie_error(c->token_cookie);
+
+    if (why)
+        complain(c, errors, "token_cookie", c->token_cookie, why);
+    if (*c->token_key && strlen(c->token_key) < TOKEN_KEY_MIN)
+        complain(c, errors, "token_key", NULL,
+                 "an HS256 secret has 32 bytes or more (openssl rand -hex 32)");
+    check_list(c, &c->session_cookies, "session_cookies", cookie_error, errors);
+}
+
 enum rc conf_check(struct conf *c, struct buf *errors)
 {
     size_t before = errors->len;
-    enum rc rc = RC_OK;
-    if (*c->publish_key_file)
-        rc = take_key_file(c, errors);
-    if (rc == RC_NOMEM)
+    enum rc rc = take_key_file(c, "publish_key", c->publish_key, "publish_key_file",
+                               c->publish_key_file, errors);
+    if (rc == RC_OK)
+        rc = take_key_file(c, "token_key", c->token_key, "token_key_file", c->token_key_file,
+                           errors);
+    if (rc == RC_OK)
+        rc = take_jwks(c, errors);
+    if (rc != RC_OK)
         return rc;
     check_key(c, errors);
+    check_tokens(c, errors);
     check_list(c, &c->channels, "channels", channel_error, errors);
     check_list(c, &c->closed, "closed", closed_error, errors);
     check_list(c, &c->cors_origins, "cors_origins", origin_error, errors);

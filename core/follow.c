@@ -57,7 +57,7 @@ static enum rc hand_out(struct follow *f, struct event *event)
 
     f->seq = e->seq;
     if ((f->doubts || (e->flags & EVENT_PRIVATE)) &&
-        !gate_may_hear(f->server->conf, &f->who, event))
+        !gate_may_hear(f->server->gate, &f->who, event))
         return RC_OK;
     if (expired(e))
         return RC_OK;
@@ -334,7 +334,8 @@ enum rc follow_start(struct follow *f, struct server *s, const struct follow_ops
         return RC_NOMEM;
     }
     for (size_t i = 0; i < n; i++)
-        f->doubts |= gate_doubts(s->conf, &f->who, filters[i]);
+        f->doubts |= gate_doubts(s->gate, &f->who, filters[i]);
+    f->who = who_ref(&f->who);
     f->next = s->followers;
     f->link = &s->followers;
     if (f->next)
@@ -365,6 +366,7 @@ void follow_stop(struct follow *f)
     if (f->next)
         f->next->link = f->link;
     f->state = STATE_NONE;
+    who_unref(&f->who);
 }
 
 int64_t follow_cursor(const struct follow *f)

@@ -65,7 +65,8 @@ struct follow {
     int64_t seq; /* everything up to here is done for this reader */
     uint8_t state;
     bool doubts;    /* some event that matches may be closed to this reader: ask the gate */
-    struct who who; /* as whom it reads; the caller sets it before follow_start() */
+    struct who who; /* as whom it reads; the caller lends it for follow_start(), which takes its own
+                       reference; good until follow_stop() */
 };
 
 /*

@@ -69,19 +69,19 @@ static enum rc judge_header(struct header *h, struct refusal *refusal)
 {
     struct slice algorithm, type;
     if (json_object_get(h->root, "crit"))
-        return refuse(refusal, FLAW_MALFORMED, "its header asks for an extension (crit)");
+        return refusal_set(refusal, FLAW_MALFORMED, "its header asks for an extension (crit)");
     if (json_object_get(h->root, "b64"))
-        return refuse(refusal, FLAW_MALFORMED, "its header asks for unencoded claims (b64)");
+        return refusal_set(refusal, FLAW_MALFORMED, "its header asks for unencoded claims (b64)");
     if (!strict_string(h->root, "typ", &type) || (type.at && !is_our_type(type)))
-        return refuse(refusal, FLAW_MALFORMED, "its type (typ) is not JWT");
+        return refusal_set(refusal, FLAW_MALFORMED, "its type (typ) is not JWT");
     if (!strict_string(h->root, "kid", &h->kid))
-        return refuse(refusal, FLAW_MALFORMED, "the name of its key (kid) is not a string");
+        return refusal_set(refusal, FLAW_MALFORMED, "the name of its key (kid) is not a string");
     if (!strict_string(h->root, "alg", &algorithm) || !algorithm.at)
-        return refuse(refusal, FLAW_MALFORMED, "its header names no algorithm (alg)");
+        return refusal_set(refusal, FLAW_MALFORMED, "its header names no algorithm (alg)");
     h->algorithm = algorithm_of(algorithm);
     if (h->algorithm == ALGORITHM__COUNT)
-        return refuse(refusal, FLAW_ALGORITHM,
-                      "its algorithm is not one of HS256, EdDSA, ES256 and RS256");
+        return refusal_set(refusal, FLAW_ALGORITHM,
+                           "its algorithm is not one of HS256, EdDSA, ES256 and RS256");
     return RC_OK;
 }
 
@@ -94,10 +94,10 @@ static enum rc read_header(struct slice encoded, struct header *out, struct refu
         rc = strict_read(buf_slice(&text), HEADER_DEPTH_MAX, &out->root, &why);
     buf_fini(&text);
     if (rc == RC_NOMEM)
-        return refuse(refusal, FLAW_NOMEM, "out of memory");
+        return refusal_set(refusal, FLAW_NOMEM, "out of memory");
     if (rc != RC_OK)
-        return refuse(refusal, rc == RC_LIMIT ? FLAW_TOO_LARGE : FLAW_MALFORMED, "its header %s",
-                      why);
+        return refusal_set(refusal, rc == RC_LIMIT ? FLAW_TOO_LARGE : FLAW_MALFORMED,
+                           "its header %s", why);
     return judge_header(out, refusal);
 }
 
@@ -108,14 +108,14 @@ static enum rc explain_no_key(const struct keyring *ring, const struct header *h
 {
     const char *name = algorithm_name(h->algorithm);
     if (keyring_count_of(ring, h->algorithm) == 0)
-        return refuse(refusal, FLAW_ALGORITHM, "signed with %s, for which there is no key here",
-                      name);
+        return refusal_set(refusal, FLAW_ALGORITHM,
+                           "signed with %s, for which there is no key here", name);
     if (!h->kid.at)
-        return refuse(refusal, FLAW_UNKNOWN_KEY,
-                      "it must name its key (kid): there are more than %d for %s",
-                      KEYRING_TRIES_MAX, name);
-    return refuse(refusal, FLAW_UNKNOWN_KEY, "signed with an unknown key: no %s key has its kid",
-                  name);
+        return refusal_set(refusal, FLAW_UNKNOWN_KEY,
+                           "it must name its key (kid): there are more than %d for %s",
+                           KEYRING_TRIES_MAX, name);
+    return refusal_set(refusal, FLAW_UNKNOWN_KEY,
+                       "signed with an unknown key: no %s key has its kid", name);
 }
 
 static enum rc judge_signature(const struct keyring *ring, const struct header *h,
@@ -126,14 +126,14 @@ static enum rc judge_signature(const struct keyring *ring, const struct header *
     case VERDICT_GOOD:
         return RC_OK;
     case VERDICT_NOMEM:
-        return refuse(refusal, FLAW_NOMEM, "out of memory");
+        return refusal_set(refusal, FLAW_NOMEM, "out of memory");
     case VERDICT_NO_KEY:
         return explain_no_key(ring, h, refusal);
     case VERDICT_BAD:
         break;
     }
-    return refuse(refusal, FLAW_SIGNATURE, "its signature is not by %s %s key of this server",
-                  h->kid.at ? "that" : "any", algorithm_name(h->algorithm));
+    return refusal_set(refusal, FLAW_SIGNATURE, "its signature is not by %s %s key of this server",
+                       h->kid.at ? "that" : "any", algorithm_name(h->algorithm));
 }
 
 static enum rc verify(const struct keyring *ring, const struct jws *jws, struct header *h,
@@ -146,9 +146,9 @@ static enum rc verify(const struct keyring *ring, const struct jws *jws, struct 
     if (rc == RC_OK)
         rc = base64url_decode(payload, jws->payload);
     if (rc == RC_NOMEM)
-        return refuse(refusal, FLAW_NOMEM, "out of memory");
+        return refusal_set(refusal, FLAW_NOMEM, "out of memory");
     if (rc != RC_OK)
-        return refuse(refusal, FLAW_MALFORMED, "its claims or signature are not base64url");
+        return refusal_set(refusal, FLAW_MALFORMED, "its claims or signature are not base64url");
     return judge_signature(ring, h, jws->signed_bytes, buf_slice(signature), refusal);
 }
 
@@ -160,9 +160,9 @@ enum rc jws_verify(const struct keyring *ring, struct slice token, struct buf *p
     struct buf signature = BUF_EMPTY;
     size_t before = payload->len;
     if (token.len > JWS_MAX)
-        return refuse(refusal, FLAW_TOO_LARGE, "a token may not be longer than 8 KiB");
+        return refusal_set(refusal, FLAW_TOO_LARGE, "a token may not be longer than 8 KiB");
     if (!split(token, &jws))
-        return refuse(refusal, FLAW_MALFORMED, "a token has three parts between two dots");
+        return refusal_set(refusal, FLAW_MALFORMED, "a token has three parts between two dots");
     enum rc rc = verify(ring, &jws, &header, &signature, payload, refusal);
     if (rc != RC_OK)
         payload->len = before;

@@ -26,7 +26,7 @@ const char *flaw_word(enum flaw flaw)
     return words[flaw];
 }
 
-enum rc refuse(struct refusal *out, enum flaw flaw, const char *format, ...)
+enum rc refusal_set(struct refusal *out, enum flaw flaw, const char *format, ...)
 {
     if (out) {
         va_list arguments;

@@ -35,6 +35,6 @@ struct refusal {
 const char *flaw_word(enum flaw);
 
 /* Set both; returns RC_NOMEM for FLAW_NOMEM and RC_DENIED for all others.  refusal may be NULL. */
-enum rc refuse(struct refusal *, enum flaw, const char *format, ...) PRINTF(3, 4);
+enum rc refusal_set(struct refusal *, enum flaw, const char *format, ...) PRINTF(3, 4);
 
 #endif

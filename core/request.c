@@ -18,6 +18,7 @@ struct kept {
     struct buf bytes;
     struct kept_header *headers;
     size_t n;
+    unsigned times; /* it has been kept again */
 };
 
 static struct kept *kept_of(const struct request *r)
@@ -182,6 +183,8 @@ enum rc request_keep(struct request *r, struct kept **out)
     size_t counts[2] = { 0, head->method.len + head->mount.len + head->path.len + head->query.len +
                                 head->body.len + head->remote.len };
 
+    if (r->kept && ++kept_of(r)->times > KEPT_TIMES_MAX)
+        return RC_LIMIT;
     if (r->kept) { /* it changes hands; see request_again() */
         r->kept = 0;
         *out = kept_of(r);

@@ -15,6 +15,7 @@
  *              write nothing.  Called at most once, never after reply_end(), never from within
  *              reply_begin/write/lend/end.
  *      drain   the server wants to stop: bring this reply to its end soon
+ *      rights  keys, revocations or the site's answers have changed: may it still be?
  *
  * What request_*() lends is valid only until serve() returns: copy what you keep, or keep the whole
  * request with request_keep() and have it served once more, from the start, with request_again():
@@ -35,6 +36,7 @@ struct reply_ops {
     void (*room)(void *owner); /* may be NULL */
     void (*gone)(void *owner);
     void (*drain)(void *owner);
+    void (*rights)(void *owner); /* rights may have ended: look (gate_has_ended).  NULL: has none */
 };
 
 typedef void header_fn(void *arg, struct slice name, struct slice value);
@@ -86,9 +88,10 @@ struct kept; /* a copy of head, headers and body; opaque */
 /*
  * From within serve(): copy the request, so that it can be served again; gives.  Then hold it
  * (reply_hold) and return, without another look at it.  RC_LIMIT: this process keeps KEPT_MAX bytes
- * already; RC_NOMEM.  What is served again may be kept again, which copies nothing.
+ * already; RC_NOMEM.  What is served again may be kept again, which copies nothing, KEPT_TIMES_MAX
+ * times.
  */
-enum { KEPT_MAX = 64 * 1024 * 1024 };
+enum { KEPT_MAX = 64 * 1024 * 1024, KEPT_TIMES_MAX = 8 };
 enum rc request_keep(struct request *, struct kept **out) MUST_USE;
 /* Held until now: let go of it and serve it.  Takes. */
 void request_again(struct request *, struct kept *);

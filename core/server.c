@@ -103,7 +103,8 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     s->hub = hub_new();
     s->journal = journal_new((size_t)conf->journal_events, (size_t)conf->journal_bytes);
     s->wheel = wheel_new(loop);
-    if (!s->hub || !s->journal || !s->wheel)
+    s->gate = gate_new(conf, &s->log);
+    if (!s->hub || !s->journal || !s->wheel || !s->gate)
         goto fail;
     uv_gettimeofday(&now);
     s->started_us = now.tv_sec * 1000000 + now.tv_usec;
@@ -115,6 +116,7 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     health_init(s);
     return RC_OK;
 fail:
+    gate_free(s->gate);
     if (s->wheel)
         wheel_free(s->wheel);
     journal_free(s->journal);
@@ -127,6 +129,7 @@ void server_fini(struct server *s)
 {
     if (s->slots_fd >= 0)
         close(s->slots_fd);
+    gate_free(s->gate);
     journal_free(s->journal);
     hub_free(s->hub);
     wheel_free(s->wheel);
@@ -292,6 +295,20 @@ void server_grant_end(struct server *s, struct grant *g)
 {
     slot_give(s->slots_fd, g->slot);
     g->slot = -1;
+}
+
+void server_gate(struct server *s, const struct gate_entry *entries, size_t n)
+{
+    if (gate_load(s->gate, entries, n) != RC_OK) {
+        log_error(&s->log, "no memory for keys and revocations: those from before still hold");
+        return;
+    }
+    log_debug(&s->log, "the gate knows %zu keys and revocations", n);
+    for (struct request *r = s->open, *next; r; r = next) {
+        next = r->next_open; /* rights() may end its own request, and no other */
+        if (r->reply_ops->rights)
+            r->reply_ops->rights(r->owner);
+    }
 }
 
 void server_drain(struct server *s)

@@ -30,7 +30,7 @@ struct turn {
 
 struct stats { /* since start; for /status */
     uint64_t requests, published, events, deliveries, gaps, slow_closed, refused, bells, reads;
-    uint64_t journal_replays, database_replays, reconnects, recorded, relayed;
+    uint64_t journal_replays, database_replays, reconnects, recorded, relayed, denied;
     uint64_t publishes_refused, publishes_uncertain, accept_pauses, clock_jumps, no_memory;
 };
 
@@ -44,6 +44,7 @@ struct server {
     struct source *source;
     void (*serve)(struct request *); /* handlers/routes.c */
     struct stats stats;
+    struct gate *gate;
     struct health health;
 
     /* the log, as far as this process has seen it */
@@ -92,6 +93,13 @@ int64_t server_epoch(struct server *, const char *epoch, int64_t pruned_to, int6
 
 /* New events in log order, every event of the log in (server->head, upto].  Lent. */
 void server_events(struct server *, struct event *const *, size_t n, int64_t upto);
+
+/*
+ * What the gate must know (gate_load): once after every connect, and again after each event on
+ * SERVER_GATE_TOPIC that was read.  Every open reply looks at its rights again.
+ */
+#define SERVER_GATE_TOPIC "$bellpush/gate"
+void server_gate(struct server *, const struct gate_entry *, size_t n);
 
 /* How the source stands; again and again while it cannot be reached: each call is an attempt. */
 void server_state(struct server *, enum source_state, const char *why);

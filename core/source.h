@@ -2,8 +2,8 @@
  * source.h - where events come from and go to: the database, seen from core.
  *
  * Declared here, defined in sql/pg_source.c; tests link a fake instead - the linker chooses.
- * The source feeds the server through server_epoch(), server_events() and server_state() (see
- * server.h); everybody else asks questions with the functions below.
+ * The source feeds the server through server_epoch(), server_events(), server_state() and
+ * server_gate() (see server.h); everybody else asks questions with the functions below.
  *
  * Questions are copied, answered by a callback on the loop thread, never from within the asking
  * call.  While the database is away, replays and locates wait for its return; publishes are
@@ -13,6 +13,7 @@
 #define CORE_SOURCE_H
 
 #include "core/event.h"
+#include "core/rights.h"
 
 struct server;
 struct source;      /* opaque */
@@ -53,6 +54,34 @@ typedef void published_fn(void *arg, const struct publication *);
  */
 struct source_call *source_publish(struct source *, const struct draft *, size_t n,
                                    struct slice key, published_fn *, void *arg) MUST_USE;
+
+/* --- the gate -------------------------------------------------------------------------------- */
+
+struct answers {     /* of the site, to "may it?" */
+    enum rc rc;      /* RC_OK; RC_SOURCE: away, or the site's own function failed (logged) */
+    const bool *may; /* one for each name */
+    size_t n;
+};
+typedef void answered_fn(void *arg, const struct answers *);
+
+/*
+ * bellpush.may(who, verb, names): the rights in tables, and the site's own function.  who: JSON.
+ * While the database is away it waits for its return.  NULL: no memory, or too many wait.
+ */
+struct source_call *source_may(struct source *, struct slice who, enum verb,
+                               const struct slice *names, size_t n, answered_fn *,
+                               void *arg) MUST_USE;
+
+struct hook {   /* a webhook's definition; lent for the callback */
+    enum rc rc; /* RC_OK; RC_DENIED: there is none of this name; RC_SOURCE */
+    struct slice scheme, topic, type, options; /* options: JSON object */
+    const struct slice *secrets;
+    size_t n;
+};
+typedef void hooked_fn(void *arg, const struct hook *);
+
+struct source_call *source_hook(struct source *, struct slice name, hooked_fn *,
+                                void *arg) MUST_USE;
 
 /* --- read the past ------------------------------------------------------------------------- */
 

@@ -41,8 +41,7 @@ bool batch_content_type_ok(struct slice type)
     return slashes > 0 && type.at[0] != '/' && type.len <= QUERY_WORD_MAX;
 }
 
-struct batch_error batch_check(const struct conf *conf, const struct who *who,
-                               const struct draft *draft)
+struct batch_error batch_check(const struct conf *conf, const struct draft *draft)
 {
     struct batch_error e = { 0 };
     struct slice reserved = SLICE("bellpush-");
@@ -63,8 +62,6 @@ struct batch_error batch_check(const struct conf *conf, const struct who *who,
     else if (draft->data.len > (size_t)conf->max_event_bytes)
         wrong(&e, 413, "the data is %zu bytes; an event may have %lld", draft->data.len,
               (long long)conf->max_event_bytes);
-    else if (gate_may(conf, who, draft->topic, VERB_PUBLISH) != RC_OK)
-        wrong(&e, 403, "the topic %.*s is not one to publish to", shown, draft->topic.at);
     return e;
 }
 
@@ -199,8 +196,7 @@ static bool take_member(struct item *item, const char *name, const json_t *value
 
 /* ---- the array --------------------------------------------------------------------------- */
 
-static bool read_item(struct batch *b, size_t i, json_t *object, const struct conf *conf,
-                      const struct who *who)
+static bool read_item(struct batch *b, size_t i, json_t *object, const struct conf *conf)
 {
     struct item item = { &b->drafts[i], &b->owned[i], false, &b->error };
     const char *name;
@@ -213,11 +209,11 @@ static bool read_item(struct batch *b, size_t i, json_t *object, const struct co
         return wrong(&b->error, 422, "it has no topic");
     if (!item.has_data)
         return wrong(&b->error, 422, "it has neither data nor data_base64");
-    b->error = batch_check(conf, who, item.draft);
+    b->error = batch_check(conf, item.draft);
     return b->error.status == 0;
 }
 
-static bool read_array(struct batch *b, const struct conf *conf, const struct who *who)
+static bool read_array(struct batch *b, const struct conf *conf)
 {
     size_t n = json_array_size(b->root);
 
@@ -233,7 +229,7 @@ static bool read_array(struct batch *b, const struct conf *conf, const struct wh
     if (!b->drafts || !b->owned)
         return wrong(&b->error, 503, "out of memory");
     for (b->n = 0; b->n < n; b->n++) {
-        if (!read_item(b, b->n, json_array_get(b->root, b->n), conf, who)) {
+        if (!read_item(b, b->n, json_array_get(b->root, b->n), conf)) {
             struct batch_error e = b->error;
             b->n++; /* what it owns is freed with the rest */
             return wrong(&b->error, e.status, "event %zu: %.300s", b->n - 1, e.why);
@@ -242,7 +238,7 @@ static bool read_array(struct batch *b, const struct conf *conf, const struct wh
     return true;
 }
 
-bool batch_read(struct batch *b, struct slice body, const struct conf *conf, const struct who *who)
+bool batch_read(struct batch *b, struct slice body, const struct conf *conf)
 {
     json_error_t e;
 
@@ -252,7 +248,7 @@ bool batch_read(struct batch *b, struct slice body, const struct conf *conf, con
     if (!b->root)
         return wrong(&b->error, 400, "the body is not JSON: %.200s (line %d, column %d)", e.text,
                      e.line, e.column);
-    return read_array(b, conf, who);
+    return read_array(b, conf);
 }
 
 void batch_fini(struct batch *b)

@@ -30,12 +30,11 @@ struct batch {
 };
 
 /* Read and check the whole array.  False: error says why.  batch_fini() in both cases. */
-bool batch_read(struct batch *, struct slice body, const struct conf *,
-                const struct who *) MUST_USE;
+bool batch_read(struct batch *, struct slice body, const struct conf *) MUST_USE;
 void batch_fini(struct batch *);
 
 /* Is this draft one that may be published?  422: what it says is not acceptable. */
-struct batch_error batch_check(const struct conf *, const struct who *, const struct draft *);
+struct batch_error batch_check(const struct conf *, const struct draft *);
 
 /* "type/subtype…", at most 255 visible ASCII characters and blanks. */
 bool batch_content_type_ok(struct slice);

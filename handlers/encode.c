@@ -170,3 +170,15 @@ void encode_gap(struct buf *out, enum gap_reason reason, const char *from, const
         buf_printf(out, ",\"from\":\"%s\"", from);
     buf_printf(out, ",\"next\":\"%s\"}", next);
 }
+
+void encode_auth(struct buf *out, const char *reason, int64_t ends_us)
+{
+    char when[ENCODE_TIME_MAX + 1];
+
+    buf_printf(out, "{\"type\":\"bellpush-auth\",\"reason\":\"%s\"", reason);
+    if (ends_us > 0) {
+        encode_time(ends_us, when);
+        buf_printf(out, ",\"expires\":\"%s\"", when);
+    }
+    buf_putc(out, '}');
+}

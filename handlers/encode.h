@@ -26,6 +26,10 @@ enum rc encode_event(struct event *, enum encoding, struct slice *out) MUST_USE;
  */
 void encode_gap(struct buf *, enum gap_reason, const char *from, const char *next);
 
+/* Append the JSON object that tells of a reader's rights: reason is "expiring", "expired" or
+   "revoked"; ends_us: when they end, 0: has no time. */
+void encode_auth(struct buf *, const char *reason, int64_t ends_us);
+
 /* "2026-11-21T05:00:00.123456Z" and a NUL.  Times outside of years 1 to 9999 are pulled inside. */
 enum { ENCODE_TIME_MAX = 27 };
 void encode_time(int64_t time_us, char out[ENCODE_TIME_MAX + 1]);

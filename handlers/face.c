@@ -8,8 +8,9 @@
 enum { PADDING = 2048 }; /* old XHR and IE show nothing before so many bytes */
 
 static const char *const end_names[] = {
-    [END_SLOW] = "slow",   [END_BYTES] = "bytes",     [END_HOLD] = "hold",
-    [END_DRAIN] = "drain", [END_TROUBLE] = "trouble",
+    [END_SLOW] = "slow",       [END_BYTES] = "bytes",     [END_HOLD] = "hold",
+    [END_DRAIN] = "drain",     [END_TROUBLE] = "trouble", [END_EXPIRED] = "expired",
+    [END_REVOKED] = "revoked", [END_ASK] = "ask",
 };
 
 static void put_padding(struct buf *out)
@@ -44,6 +45,13 @@ static void sse_gap(struct buf *out, enum gap_reason reason, const char *from, c
 {
     buf_printf(out, "id: %s\nevent: bellpush-gap\ndata: ", next);
     encode_gap(out, reason, from, next);
+    buf_puts(out, "\n\n");
+}
+
+static void sse_auth(struct buf *out, const char *reason, int64_t ends_us)
+{
+    buf_puts(out, "event: bellpush-auth\ndata: ");
+    encode_auth(out, reason, ends_us);
     buf_puts(out, "\n\n");
 }
 
@@ -94,6 +102,12 @@ static void lines_gap(struct buf *out, enum gap_reason reason, const char *from,
     buf_putc(out, '\n');
 }
 
+static void lines_auth(struct buf *out, const char *reason, int64_t ends_us)
+{
+    encode_auth(out, reason, ends_us);
+    buf_putc(out, '\n');
+}
+
 static void lines_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
 {
     put_end(out, reason, cursor, retry_ms);
@@ -126,6 +140,13 @@ static void frame_gap(struct buf *out, enum gap_reason reason, const char *from,
     buf_puts(out, ")</script>\n");
 }
 
+static void frame_auth(struct buf *out, const char *reason, int64_t ends_us)
+{
+    buf_puts(out, "<script>b(");
+    encode_auth(out, reason, ends_us);
+    buf_puts(out, ")</script>\n");
+}
+
 static void frame_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
 {
     buf_puts(out, "<script>b(");
@@ -135,11 +156,11 @@ static void frame_end(struct buf *out, enum end_reason reason, const char *curso
 
 const struct face faces[] = {
     [FACE_SSE] = { "text/event-stream", ENC_SSE, false, sse_prelude, sse_place, sse_beat, sse_gap,
-                   sse_end },
+                   sse_auth, sse_end },
     [FACE_SSE_JSON] = { "text/event-stream", ENC_SSE_JSON, false, sse_prelude, sse_place, sse_beat,
-                        sse_gap, sse_end },
+                        sse_gap, sse_auth, sse_end },
     [FACE_LINES] = { "application/x-ndjson", ENC_NDJSON, true, lines_prelude, lines_beat,
-                     lines_beat, lines_gap, lines_end },
+                     lines_beat, lines_gap, lines_auth, lines_end },
     [FACE_FRAME] = { "text/html; charset=utf-8", ENC_FRAME, true, frame_prelude, frame_beat,
-                     frame_beat, frame_gap, frame_end },
+                     frame_beat, frame_gap, frame_auth, frame_end },
 };

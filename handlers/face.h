@@ -11,7 +11,16 @@
 #include "core/event.h"
 #include "core/follow.h"
 
-enum end_reason { END_SLOW, END_BYTES, END_HOLD, END_DRAIN, END_TROUBLE };
+enum end_reason {
+    END_SLOW,
+    END_BYTES,
+    END_HOLD,
+    END_DRAIN,
+    END_TROUBLE,
+    END_EXPIRED, /* the reader's rights have */
+    END_REVOKED,
+    END_ASK, /* the site's answer is old, or may be another now: come back and it is asked */
+};
 
 struct face {
     const char *content_type;
@@ -23,6 +32,7 @@ struct face {
     void (*place)(struct buf *, const char *cursor);
     void (*beat)(struct buf *, const char *cursor);
     void (*gap)(struct buf *, enum gap_reason, const char *from, const char *next);
+    void (*auth)(struct buf *, const char *reason, int64_t ends_us); /* as encode_auth() */
     void (*end)(struct buf *, enum end_reason, const char *cursor, int64_t retry_ms);
 };
 

@@ -5,6 +5,7 @@
 #include "handlers/listen.h"
 
 #include "core/topic.h"
+#include "handlers/admit.h"
 #include "handlers/problem.h"
 
 enum { QUOTE_MAX = 120 }; /* bytes of the client's own words in an answer */
@@ -17,38 +18,16 @@ void listen_refuse(const struct visit *v, const struct query *q, enum rc rc)
         problem_reply(v->request, v->common, rc == RC_LIMIT ? 414 : 400, "%s.", q->why);
 }
 
-/*
- * A Bearer token that is not right is never taken for none at all: its owner believes to be logged
- * in.  Other schemes are the web server's business (a browser sends Basic with every request).
- */
-static bool identified(const struct visit *v, struct who *who)
-{
-    struct slice given = request_header(v->request, "authorization");
-    struct buf headers = BUF_EMPTY;
-
-    if (gate_identify(v->server->conf, given, who) != CREDENTIAL_BAD)
-        return true;
-    buf_put(&headers, v->common);
-    buf_puts(&headers, "WWW-Authenticate: Bearer realm=\"bellpush\", error=\"invalid_token\"\r\n");
-    problem_reply(v->request, buf_slice(&headers), 401,
-                  "The token in Authorization is not valid. Leave it away to read public topics.");
-    buf_fini(&headers);
-    return false;
-}
-
-bool listen_read(const struct visit *v, struct query *q, struct who *who)
+bool listen_read(const struct visit *v, struct query *q)
 {
     const struct conf *conf = v->server->conf;
 
-    *who = (struct who){ 0 };
     enum rc rc =
         query_parse(q, v->request->head->query, request_header(v->request, "last-event-id"), conf);
     if (rc != RC_OK) {
         listen_refuse(v, q, rc);
         return false;
     }
-    if (!identified(v, who))
-        return false;
     if (q->topic_count == 0) {
         problem_reply(v->request, v->common, 400,
                       "Say what to listen to: topic=orders/42, or a filter such as "
@@ -63,11 +42,13 @@ bool listen_read(const struct visit *v, struct query *q, struct who *who)
             problem_reply(v->request, v->common, 400, "topic=%.*s: %s.", shown, filter.at, error);
             return false;
         }
-        if (gate_may(conf, who, filter, VERB_SUBSCRIBE) != RC_OK) {
-            problem_reply(v->request, v->common, 403, "The topic %.*s is closed to you.", shown,
-                          filter.at);
-            return false;
-        }
     }
-    return true;
+    /* A script tag sends cookies too, and lets any page read what comes. */
+    if (q->callback.len > 0 && v->credentials.cookies.len > 0 && !admit_is_explicit(v) &&
+        (v->who->rights || gate_can_ask(v->server->gate, v->who, &v->credentials))) {
+        problem_reply(v->request, v->common, 403,
+                      "callback= (JSONP) does not go with rights that come from a cookie.");
+        return false;
+    }
+    return admit(v, VERB_SUBSCRIBE, q->topics, q->topic_count) == ADMIT_YES;
 }

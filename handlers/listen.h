@@ -9,10 +9,11 @@
 #include "handlers/visit.h"
 
 /*
- * Read the query and pass it through the gate.  False: the request has been answered.  True: every
- * topic is a filter this reader may hear.  query_fini() in both cases.
+ * Read the query and pass it through the gate.  False: the request has been answered, or is kept to
+ * be served again.  True: every topic is a filter this reader may hear.  query_fini() in both
+ * cases.
  */
-bool listen_read(const struct visit *, struct query *, struct who *) MUST_USE;
+bool listen_read(const struct visit *, struct query *) MUST_USE;
 
 /* Answer 400, 414 or 503 to a query that could not be read. */
 void listen_refuse(const struct visit *, const struct query *, enum rc);

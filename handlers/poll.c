@@ -195,9 +195,23 @@ static void answer_soon(struct poll *p)
     turn_add(p->request->server, &p->turn);
 }
 
+static void end_with_rights(struct poll *p, const char *reason)
+{
+    if (p->events.len)
+        buf_putc(&p->events, ',');
+    encode_auth(&p->events, reason, gate_ends_us(&p->follow.who));
+    answer(p);
+}
+
 static void on_time_over(struct alarm *alarm)
 {
-    answer(CONTAINER(alarm, struct poll, alarm));
+    struct poll *p = CONTAINER(alarm, struct poll, alarm);
+    struct refusal why;
+
+    if (!p->follow.who.asked && gate_has_ended(p->request->server->gate, &p->follow.who, &why))
+        end_with_rights(p, "expired");
+    else
+        answer(p);
 }
 
 static enum rc add(struct poll *p)
@@ -287,7 +301,19 @@ static void on_drain(void *owner)
     answer(p);
 }
 
-static const struct reply_ops reply_ops = { NULL, on_gone, on_drain };
+/* What the gate knows has changed: who may not hear any more is told so, with what there is. */
+static void on_rights(void *owner)
+{
+    struct poll *p = owner;
+    struct refusal why;
+
+    if (gate_has_ended(p->request->server->gate, &p->follow.who, &why))
+        end_with_rights(p, why.flaw == FLAW_REVOKED ? "revoked" : "expired");
+    else if (p->follow.who.asked)
+        answer(p); /* the next poll is asked about anew */
+}
+
+static const struct reply_ops reply_ops = { NULL, on_gone, on_drain, on_rights };
 
 /* ---- the beginning ----------------------------------------------------------------------- */
 
@@ -333,6 +359,16 @@ static bool granted(const struct visit *v, struct poll *p, int64_t wanted_ms)
     return true;
 }
 
+/* No longer than its reader's rights last. */
+static uint64_t hold_ms(const struct poll *p)
+{
+    int64_t ms = p->at_once ? CATCH_UP_MS : p->grant.hold_ms,
+            ends_us = gate_ends_us(&p->follow.who);
+    int64_t left_ms = ends_us > 0 ? (ends_us - gate_now_us() + 999) / 1000 : ms;
+
+    return (uint64_t)(left_ms < 0 ? 0 : left_ms < ms ? left_ms : ms);
+}
+
 static void start(const struct visit *v, struct poll *p, const struct query *q)
 {
     reply_hold(v->request, &reply_ops, p);
@@ -345,11 +381,10 @@ static void start(const struct visit *v, struct poll *p, const struct query *q)
     if (p->over)
         poll_free(p);
     else if (!p->turn.link)
-        alarm_set(v->server->wheel, &p->alarm,
-                  (uint64_t)(p->at_once ? CATCH_UP_MS : p->grant.hold_ms), on_time_over);
+        alarm_set(v->server->wheel, &p->alarm, hold_ms(p), on_time_over);
 }
 
-static void serve(const struct visit *v, const struct query *q, struct who who)
+static void serve(const struct visit *v, const struct query *q)
 {
     const struct conf *conf = v->server->conf;
     int64_t wanted_ms = q->wait_ms >= 0 ? q->wait_ms : conf->poll_wait_ms;
@@ -362,7 +397,7 @@ static void serve(const struct visit *v, const struct query *q, struct who who)
     if (!q->has_since) /* only wants to know where the present is */
         wanted_ms = 0;
     p->request = v->request;
-    p->follow.who = who;
+    p->follow.who = *v->who;
     p->limit = (size_t)(q->limit > 0 ? q->limit : conf->poll_limit);
     p->last = -1;
     p->has_asked = q->since.kind == SINCE_CURSOR;
@@ -385,9 +420,8 @@ static void serve(const struct visit *v, const struct query *q, struct who who)
 void poll_serve(const struct visit *v)
 {
     struct query q;
-    struct who who;
 
-    if (listen_read(v, &q, &who)) {
+    if (listen_read(v, &q)) {
         if (v->is_head) {
             struct buf head = BUF_EMPTY;
             buf_printf(&head, "Content-Type: %s\r\nCache-Control: no-store, no-transform\r\n",
@@ -397,7 +431,7 @@ void poll_serve(const struct visit *v)
             buf_fini(&head);
             reply_end(v->request);
         } else {
-            serve(v, &q, who);
+            serve(v, &q);
         }
     }
     query_fini(&q);

@@ -14,6 +14,7 @@
 
 #include "core/text.h"
 #include "core/topic.h"
+#include "handlers/admit.h"
 #include "handlers/batch.h"
 #include "handlers/listen.h"
 #include "handlers/problem.h"
@@ -135,7 +136,7 @@ static void on_drain(void *owner)
     (void)owner; /* a commit takes less than any drain */
 }
 
-static const struct reply_ops reply_ops = { NULL, on_gone, on_drain };
+static const struct reply_ops reply_ops = { .gone = on_gone, .drain = on_drain };
 
 static void submit(const struct visit *v, const struct draft *drafts, size_t n, struct slice key)
 {
@@ -159,37 +160,41 @@ static void submit(const struct visit *v, const struct draft *drafts, size_t n, 
 
 /* ---- may it be sent, and can it be read? ------------------------------------------------- */
 
-static bool unauthorized(const struct visit *v, const char *error, const char *detail)
+static bool unauthorized(const struct visit *v, const char *detail)
 {
     struct buf headers = BUF_EMPTY;
 
     buf_put(&headers, v->common);
-    buf_printf(&headers, "WWW-Authenticate: Bearer realm=\"bellpush\"%s\r\n", error);
+    buf_puts(&headers, "WWW-Authenticate: Bearer realm=\"bellpush\"\r\n");
     problem_reply(v->request, buf_slice(&headers), 401, "%s", detail);
     buf_fini(&headers);
     return false;
 }
 
-static bool authorized(const struct visit *v, struct who *who)
+/* Has it shown anything by which it may publish?  Whether it may on these topics is admit()'s. */
+static bool authorized(const struct visit *v)
 {
     const struct conf *conf = v->server->conf;
+    bool by_cookie = v->who->by_cookie || gate_can_ask(v->server->gate, v->who, &v->credentials);
 
-    if (!conf->publish_key || !*conf->publish_key) {
+    if (admit_is_explicit(v))
+        return true;
+    if (by_cookie && admit_same_site(v))
+        return true;
+    if (by_cookie) {
         problem_reply(v->request, v->common, 403,
-                      "Publishing over HTTP is off here: no publish_key is configured.");
+                      "Who publishes by a cookie must say from where: with an Origin or Referer of "
+                      "this host or of cors_origins.");
         return false;
     }
-    switch (gate_identify(conf, request_header(v->request, "authorization"), who)) {
-    case CREDENTIAL_GOOD:
-        return true;
-    case CREDENTIAL_BAD:
-        return unauthorized(v, ", error=\"invalid_token\"",
-                            "The key in Authorization is not right.");
-    case CREDENTIAL_NONE:
-        break;
+    if (!*conf->publish_key) {
+        problem_reply(v->request, v->common, 403,
+                      "Publishing needs a token with the right to; no publish_key is configured "
+                      "here.");
+        return false;
     }
-    return unauthorized(v, "",
-                        "Publishing needs a key: send the header Authorization: Bearer KEY.");
+    return unauthorized(v, "Publishing needs a token, or the key: send the header "
+                           "Authorization: Bearer TOKEN.");
 }
 
 static bool idempotency_key(const struct visit *v, struct slice *key)
@@ -248,8 +253,8 @@ static bool readable(const struct visit *v, struct slice *content_type)
 
 /* ---- one, or many ------------------------------------------------------------------------ */
 
-static void publish_one(const struct visit *v, const struct query *q, const struct who *who,
-                        struct slice content_type, struct slice key)
+static void publish_one(const struct visit *v, const struct query *q, struct slice content_type,
+                        struct slice key)
 {
     const struct conf *conf = v->server->conf;
     struct draft draft = { .topic = q->topics[0],
@@ -260,7 +265,7 @@ static void publish_one(const struct visit *v, const struct query *q, const stru
                            .expires_ms = q->expires_ms,
                            .retain = q->retain,
                            .is_private = q->is_private };
-    struct batch_error error = batch_check(conf, who, &draft);
+    struct batch_error error = batch_check(conf, &draft);
 
     if (q->topic_count > 1)
         problem_reply(v->request, v->common, 400,
@@ -269,12 +274,26 @@ static void publish_one(const struct visit *v, const struct query *q, const stru
     else if (error.status) /* a parameter that is wrong makes the request itself wrong */
         problem_reply(v->request, v->common, error.status == 422 ? 400 : error.status, "%s.",
                       error.why);
-    else
+    else if (admit(v, VERB_PUBLISH, &draft.topic, 1) == ADMIT_YES)
         submit(v, &draft, 1, key);
 }
 
-static void publish_many(const struct visit *v, const struct who *who, struct slice content_type,
-                         struct slice key)
+static bool may_publish(const struct visit *v, const struct batch *b)
+{
+    struct slice *topics = calloc(b->n, sizeof(*topics));
+
+    if (!topics) {
+        problem_retry(v->request, v->common, 503, v->server->conf->retry_ms, "Out of memory.");
+        return false;
+    }
+    for (size_t i = 0; i < b->n; i++)
+        topics[i] = b->drafts[i].topic;
+    bool may = admit(v, VERB_PUBLISH, topics, b->n) == ADMIT_YES;
+    free(topics);
+    return may;
+}
+
+static void publish_many(const struct visit *v, struct slice content_type, struct slice key)
 {
     struct batch batch;
     struct slice kind = essence(content_type);
@@ -285,27 +304,26 @@ static void publish_many(const struct visit *v, const struct who *who, struct sl
                       "Content-Type: application/json.)");
         return;
     }
-    if (batch_read(&batch, v->request->head->body, v->server->conf, who))
-        submit(v, batch.drafts, batch.n, key);
-    else
+    if (!batch_read(&batch, v->request->head->body, v->server->conf))
         problem_reply(v->request, v->common, batch.error.status, "%s.", batch.error.why);
+    else if (may_publish(v, &batch))
+        submit(v, batch.drafts, batch.n, key);
     batch_fini(&batch);
 }
 
 void publish_serve(const struct visit *v)
 {
     struct query q = { 0 };
-    struct who who;
     struct slice key, content_type;
 
-    if (!authorized(v, &who) || !readable(v, &content_type) || !idempotency_key(v, &key))
+    if (!authorized(v) || !readable(v, &content_type) || !idempotency_key(v, &key))
         return;
     enum rc rc = query_parse(&q, v->request->head->query, SLICE_NONE, v->server->conf);
     if (rc != RC_OK)
         listen_refuse(v, &q, rc);
     else if (q.topic_count > 0)
-        publish_one(v, &q, &who, content_type, key);
+        publish_one(v, &q, content_type, key);
     else
-        publish_many(v, &who, content_type, key);
+        publish_many(v, content_type, key);
     query_fini(&q);
 }

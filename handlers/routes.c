@@ -7,6 +7,7 @@
 #include "handlers/routes.h"
 
 #include "core/text.h"
+#include "handlers/admit.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 
@@ -20,16 +21,17 @@ static const struct route {
     const char *path;
     unsigned methods;
     void (*serve)(const struct visit *);
+    bool knows_visitors; /* what it answers depends on who asks: a bad token is refused */
 } routes[] = {
-    { "/events", READ, stream_events },
-    { "/poll", READ, poll_serve },
-    { "/stream", READ, stream_lines },
-    { "/publish", METHOD_POST, publish_serve },
-    { "/status", READ, status_serve },
-    { "/ready", READ, status_ready },
-    { "/metrics", READ, status_metrics },
-    { "/", READ, serve_help },
-    { "", READ, serve_help },
+    { "/events", READ, stream_events, true },
+    { "/poll", READ, poll_serve, true },
+    { "/stream", READ, stream_lines, true },
+    { "/publish", METHOD_POST, publish_serve, true },
+    { "/status", READ, status_serve, false },
+    { "/ready", READ, status_ready, false },
+    { "/metrics", READ, status_metrics, false },
+    { "/", READ, serve_help, false },
+    { "", READ, serve_help, false },
 };
 
 static const struct {
@@ -175,15 +177,18 @@ static void refuse_method(const struct visit *v, const struct route *route)
 
 void routes_serve(struct request *r)
 {
-    struct buf common = BUF_EMPTY;
+    struct buf common = BUF_EMPTY, token = BUF_EMPTY;
     const struct route *route = route_for(r->head->path);
     unsigned method = method_of(r->head->method);
+    struct who who = { .rights = NULL };
 
-    r->server->stats.requests++;
+    if (!r->kept)
+        r->server->stats.requests++;
     put_common(&common, r);
     struct visit visit = { .request = r,
                            .server = r->server,
                            .common = buf_slice(&common),
+                           .who = &who,
                            .is_head = method == METHOD_HEAD };
     if (!route) {
         int shown = (int)(r->head->path.len < 120 ? r->head->path.len : 120);
@@ -193,8 +198,10 @@ void routes_serve(struct request *r)
         serve_options(&visit, route);
     } else if (!(method & route->methods)) {
         refuse_method(&visit, route);
-    } else {
+    } else if (!route->knows_visitors || admit_identify(&visit, &token) == ADMIT_YES) {
         route->serve(&visit);
     }
+    who_unref(&who);
+    buf_fini(&token);
     buf_fini(&common);
 }

@@ -54,10 +54,7 @@ static void put_masked(struct buf *out, struct slice text)
 
 static bool has_key(const struct visit *v)
 {
-    struct who who;
-    struct slice given = request_header(v->request, "authorization");
-
-    return gate_identify(v->server->conf, given, &who) == CREDENTIAL_GOOD;
+    return gate_shows_key(v->server->gate, request_header(v->request, "authorization"));
 }
 
 static void put_why(struct buf *out, bool in_full, const char *text)

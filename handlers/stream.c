@@ -15,6 +15,8 @@
  *      hold      capacity: the reply may not be held any longer (server_grant)
  *      drain     the process wants to stop
  *      trouble   our own: no memory, too many questions to the database
+ *      expired, revoked   the reader's rights have ended; said a minute before where that is known
+ *      ask       some rights are the site's own answer, which is to be asked for again
  *
  * Each is told in-band with the place to go on from and a `retry` with some jitter.
  *
@@ -32,6 +34,7 @@
 enum {
     FOREVER_MS = 86400000, /* what a stream wants to be held; capacity may say less */
     CATCH_UP_MS = 5000,    /* not to be held: so long for the past, if the database is slow */
+    EXPIRING_MS = 60000,   /* so long before its end a reader is told that its rights expire */
 };
 
 struct stream {
@@ -51,10 +54,11 @@ struct stream {
     bool stalled : 1;      /* something waits since the alarm before */
     bool paused : 1;       /* the follower waits for room */
     bool starting : 1;     /* within follow_start(): do not free */
+    bool expiring : 1;     /* its client has been told that its rights will end */
     bool over : 1;
 };
 
-_Static_assert(sizeof(struct stream) <= 168, "a thousand streams are a thousand of these");
+_Static_assert(sizeof(struct stream) <= 184, "a thousand streams are a thousand of these");
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
@@ -179,6 +183,69 @@ static void finish_slow(struct stream *s)
 
 static void on_alarm(struct alarm *);
 
+/* ---- rights ------------------------------------------------------------------------------ */
+
+static void tell_rights(struct stream *s, const char *reason)
+{
+    struct buf text = BUF_EMPTY;
+
+    face_of(s)->auth(&text, reason, gate_ends_us(&s->follow.who));
+    say(s, &text);
+}
+
+/* Its rights have ended, or the site must be asked again. */
+static void finish_rights(struct stream *s, enum end_reason reason)
+{
+    log_debug(&server_of(s)->log, "a stream ends with its rights");
+    if (reason != END_ASK)
+        tell_rights(s, reason == END_EXPIRED ? "expired" : "revoked");
+    (void)finish(s, reason, reason == END_ASK ? 0 : some_retry(server_of(s)));
+}
+
+/* Milliseconds until something is to be said about its rights; -1: never. */
+static int64_t rights_alarm_ms(const struct stream *s)
+{
+    int64_t ends_us = gate_ends_us(&s->follow.who);
+
+    if (ends_us == 0)
+        return -1;
+    int64_t left_ms = (ends_us - gate_now_us() + 999) / 1000;
+    if (!s->expiring && !s->follow.who.asked)
+        left_ms -= EXPIRING_MS;
+    return left_ms < 0 ? 0 : left_ms;
+}
+
+/* False: that was its end. */
+static bool look_at_rights(struct stream *s)
+{
+    const struct who *who = &s->follow.who;
+    int64_t ends_us = gate_ends_us(who);
+
+    if (ends_us == 0)
+        return true;
+    int64_t left_us = ends_us - gate_now_us();
+    if (left_us <= 0) {
+        finish_rights(s, who->asked ? END_ASK : END_EXPIRED);
+        return false;
+    }
+    if (!s->expiring && !who->asked && left_us <= EXPIRING_MS * INT64_C(1000)) {
+        s->expiring = true;
+        tell_rights(s, "expiring");
+    }
+    return true;
+}
+
+static void on_rights(void *owner)
+{
+    struct stream *s = owner;
+    struct refusal why;
+
+    if (gate_has_ended(server_of(s)->gate, &s->follow.who, &why))
+        finish_rights(s, why.flaw == FLAW_REVOKED ? END_REVOKED : END_EXPIRED);
+    else if (s->follow.who.asked)
+        finish_rights(s, END_ASK);
+}
+
 static uint32_t ms_until(const struct stream *s, uint32_t when)
 {
     uint32_t left = when - (uint32_t)uv_now(server_of(s)->loop);
@@ -194,6 +261,9 @@ static void set_alarm(struct stream *s)
 
     if (s->limited_hold && ms_until(s, s->ends_ms) < ms)
         ms = ms_until(s, s->ends_ms);
+    int64_t rights_ms = rights_alarm_ms(s);
+    if (rights_ms >= 0 && rights_ms < (int64_t)ms)
+        ms = (uint32_t)rights_ms;
     alarm_set(server_of(s)->wheel, &s->alarm, ms, on_alarm);
 }
 
@@ -210,6 +280,8 @@ static void on_alarm(struct alarm *alarm)
     struct stream *s = CONTAINER(alarm, struct stream, alarm);
     size_t queued = reply_queued(s->request);
 
+    if (!look_at_rights(s))
+        return;
     if (s->limited_hold && ms_until(s, s->ends_ms) == 0) {
         (void)finish(s, END_HOLD, s->retry_ms);
     } else if (queued > 0) {
@@ -322,7 +394,7 @@ static void on_drain(void *owner)
     (void)finish(s, END_DRAIN, some_retry(server_of(s)));
 }
 
-static const struct reply_ops reply_ops = { on_room, on_gone, on_drain };
+static const struct reply_ops reply_ops = { on_room, on_gone, on_drain, on_rights };
 
 /* ---- the beginning ----------------------------------------------------------------------- */
 
@@ -378,7 +450,7 @@ static void start(const struct visit *v, struct stream *s, const struct query *q
         set_alarm(s);
 }
 
-static void serve(const struct visit *v, struct query *q, enum face_name name, struct who who)
+static void serve(const struct visit *v, struct query *q, enum face_name name)
 {
     struct grant grant = { .slot = -1, .hold_ms = FOREVER_MS };
     struct buf prelude = BUF_EMPTY;
@@ -402,18 +474,17 @@ static void serve(const struct visit *v, struct query *q, enum face_name name, s
         return;
     }
     s->face = (uint8_t)name;
-    s->follow.who = who;
+    s->follow.who = *v->who;
     start(v, s, q, &grant);
 }
 
 void stream_events(const struct visit *v)
 {
     struct query q;
-    struct who who;
 
-    if (listen_read(v, &q, &who)) {
+    if (listen_read(v, &q)) {
         if (q.format == FORMAT_NONE || q.format == FORMAT_RAW || q.format == FORMAT_JSON)
-            serve(v, &q, q.format == FORMAT_JSON ? FACE_SSE_JSON : FACE_SSE, who);
+            serve(v, &q, q.format == FORMAT_JSON ? FACE_SSE_JSON : FACE_SSE);
         else
             problem_reply(v->request, v->common, 400,
                           "/events knows format=raw and format=json; the others are for /stream.");
@@ -424,17 +495,16 @@ void stream_events(const struct visit *v)
 void stream_lines(const struct visit *v)
 {
     struct query q;
-    struct who who;
 
-    if (listen_read(v, &q, &who)) {
+    if (listen_read(v, &q)) {
         if (q.format == FORMAT_FRAME && q.callback.len == 0)
             problem_reply(v->request, v->common, 400,
                           "format=frame calls a function of the page around it: name it with "
                           "callback=, such as callback=onEvent for parent.onEvent.");
         else if (q.format == FORMAT_FRAME)
-            serve(v, &q, FACE_FRAME, who);
+            serve(v, &q, FACE_FRAME);
         else if (q.format == FORMAT_NONE || q.format == FORMAT_NDJSON)
-            serve(v, &q, FACE_LINES, who);
+            serve(v, &q, FACE_LINES);
         else
             problem_reply(v->request, v->common, 400,
                           "/stream knows format=ndjson and format=frame; the others are for "

@@ -13,6 +13,10 @@ struct visit {
     struct server *server;
     struct slice common; /* header lines of every answer to it: CORS, nosniff */
     bool is_head;        /* HEAD: answer the head at once, hold nothing */
+
+    /* As whom it comes; admit() may add to it. */
+    struct who *who;
+    struct credentials credentials; /* what was presented */
 };
 
 #endif

@@ -1471,7 +1471,7 @@ BEGIN
     ORDER BY k.made_at DESC LIMIT 64;
   RETURN QUERY
     (SELECT r.kind, r.name, NULL::bytea, r.at_us, bellpush._us(r.until)
-     FROM bellpush.revoked r WHERE r.until > clock_timestamp() ORDER BY r.at_us DESC);
+     FROM bellpush.revoked r WHERE r.until > clock_timestamp() ORDER BY r.at_us DESC LIMIT 100000);
   IF to_regprocedure('bellpush.authorize(jsonb,text,text)') IS NOT NULL
      OR EXISTS (SELECT FROM bellpush.topic_right) THEN
     RETURN QUERY SELECT 'ask'::text, NULL::text, NULL::bytea, 0::bigint, 0::bigint;

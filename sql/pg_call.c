@@ -272,6 +272,87 @@ struct source_call *pg_call_notify(const char *channel)
     return call;
 }
 
+/* ---- may, hook ----------------------------------------------------------------------------------
+ */
+
+struct source_call *pg_call_may(struct slice who, enum verb verb, const struct slice *names,
+                                size_t n)
+{
+    struct source_call *call =
+        call_new(PG_MAY, "SELECT m FROM unnest(bellpush.may($1::jsonb, $2, $3))"
+                         " WITH ORDINALITY u(m, nr) ORDER BY nr");
+
+    if (!call)
+        return NULL;
+    call->names = n;
+    buf_put(&call->text, who);
+    pg_array_begin(&call->arrays[0], PG_TEXT);
+    for (size_t i = 0; i < n; i++)
+        pg_array_put(&call->arrays[0], names[i]);
+    param(call, PG_TEXT, buf_slice(&call->text));
+    param(call, PG_TEXT, slice_of(verb == VERB_PUBLISH ? "publish" : "subscribe"));
+    if (!param_array(call, PG_TEXT_ARRAY, &call->arrays[0]) || buf_rc(&call->text) != RC_OK) {
+        pg_call_free(call);
+        return NULL;
+    }
+    return call;
+}
+
+static void answer_may(struct source_call *call, const PGresult *result)
+{
+    int n = PQntuples(result);
+    bool *may = calloc((size_t)n + 1, sizeof(*may));
+
+    if (!may || (size_t)n != call->names) {
+        free(may);
+        pg_call_fail(call, may ? RC_SOURCE : RC_NOMEM, "may() gave an answer of another form");
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        may[i] = pg_field_true(result, i, 0);
+    call->fn.answered(call->arg, &(struct answers){ RC_OK, may, (size_t)n });
+    free(may);
+    pg_call_free(call);
+}
+
+struct source_call *pg_call_hook(struct slice name)
+{
+    struct source_call *call = call_new(PG_HOOK, "SELECT scheme, topic, type, options, s"
+                                                 " FROM bellpush.hook_of($1), unnest(secrets) s");
+
+    if (!call)
+        return NULL;
+    buf_put(&call->text, name);
+    if (buf_rc(&call->text) != RC_OK) {
+        pg_call_free(call);
+        return NULL;
+    }
+    param(call, PG_TEXT, buf_slice(&call->text));
+    return call;
+}
+
+static void answer_hook(struct source_call *call, const PGresult *result)
+{
+    struct slice secrets[16];
+    int n = PQntuples(result);
+
+    if (n > (int)LENGTH(secrets))
+        n = (int)LENGTH(secrets);
+    for (int i = 0; i < n; i++)
+        secrets[i] = pg_field(result, i, 4);
+    struct hook hook = { .rc = n > 0 ? RC_OK : RC_DENIED };
+    if (n > 0)
+        hook = (struct hook){ .rc = RC_OK,
+                              .scheme = pg_field(result, 0, 0),
+                              .topic = pg_field(result, 0, 1),
+                              .type = pg_field(result, 0, 2),
+                              .options = pg_field(result, 0, 3),
+                              .secrets = secrets,
+                              .n = (size_t)n };
+    call->fn.hooked(call->arg, &hook);
+    pg_call_free(call);
+}
+
 /* ---- the end of each ----------------------------------------------------------------------------
  */
 
@@ -291,6 +372,12 @@ void pg_call_answer(struct source_call *call, const PGresult *result, const char
     case PG_LOCATE:
         answer_locate(call, result);
         return;
+    case PG_MAY:
+        answer_may(call, result);
+        return;
+    case PG_HOOK:
+        answer_hook(call, result);
+        return;
     case PG_NOTIFY:
         pg_call_free(call);
         return;
@@ -306,5 +393,9 @@ void pg_call_fail(struct source_call *call, enum rc rc, const char *why)
         call->fn.replayed(call->arg, &(struct replay){ .rc = rc, .upto = call->after });
     else if (!call->cancelled && call->kind == PG_LOCATE)
         call->fn.located(call->arg, &(struct place){ .rc = rc, .epoch = "" });
+    else if (!call->cancelled && call->kind == PG_MAY)
+        call->fn.answered(call->arg, &(struct answers){ .rc = rc });
+    else if (!call->cancelled && call->kind == PG_HOOK)
+        call->fn.hooked(call->arg, &(struct hook){ .rc = rc == RC_DENIED ? RC_SOURCE : rc });
     pg_call_free(call);
 }

@@ -9,7 +9,7 @@
 #include "core/source.h"
 #include "sql/pg_conn.h"
 
-enum pg_call_kind { PG_PUBLISH, PG_REPLAY, PG_LOCATE, PG_NOTIFY };
+enum pg_call_kind { PG_PUBLISH, PG_REPLAY, PG_LOCATE, PG_NOTIFY, PG_MAY, PG_HOOK };
 
 struct source_call {
     /* the pool's */
@@ -32,6 +32,7 @@ struct source_call {
     size_t bytes;  /* of memory, roughly */
     int64_t after; /* replay */
     size_t drafts; /* publish */
+    size_t names;  /* may */
     struct pg_array arrays[8];
     struct buf text;
     char numbers[4][8];
@@ -39,6 +40,8 @@ struct source_call {
         published_fn *published;
         replayed_fn *replayed;
         located_fn *located;
+        answered_fn *answered;
+        hooked_fn *hooked;
     } fn;
     void *arg;
 };
@@ -47,6 +50,9 @@ struct source_call {
 struct source_call *pg_call_publish(const struct draft *, size_t n, struct slice key) MUST_USE;
 struct source_call *pg_call_replay(int64_t after, const struct slice *filters, size_t n) MUST_USE;
 struct source_call *pg_call_locate(int64_t time_us) MUST_USE;
+struct source_call *pg_call_may(struct slice who, enum verb, const struct slice *names,
+                                size_t n) MUST_USE;
+struct source_call *pg_call_hook(struct slice name) MUST_USE;
 /* NOTIFY channel: a probe; has no callback. */
 struct source_call *pg_call_notify(const char *channel) MUST_USE;
 void pg_call_free(struct source_call *);

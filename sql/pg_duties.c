@@ -4,7 +4,9 @@
  *
  * Why the lock and the recording are on this very connection: pg_recorder.c.
  */
+#include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "sql/pg_listen_priv.h"
@@ -46,6 +48,84 @@ void pg_duty_session(struct pg_listen *l)
                        "SET lock_timeout = '1s'; "
                        "PREPARE bellpush_read (bigint, int, bigint) AS " PG_LISTEN_READ,
                        pg_listen_patience(l), on_session, l);
+}
+
+/* ---- the gate -----------------------------------------------------------------------------------
+ */
+
+static bool entry_of(const PGresult *result, int row, struct gate_entry *out)
+{
+    static const struct {
+        const char *name;
+        enum gate_entry_kind kind;
+    } kinds[] = { { "key", GATE_KEY },
+                  { "token", GATE_TOKEN },
+                  { "subject", GATE_SUBJECT },
+                  { "ask", GATE_ASK } };
+    struct slice kind = pg_field(result, row, 0);
+
+    for (size_t i = 0; i < LENGTH(kinds); i++)
+        if (slice_is(kind, slice_of(kinds[i].name))) {
+            *out = (struct gate_entry){ .kind = kinds[i].kind,
+                                        .name = pg_field(result, row, 1),
+                                        .value = pg_field(result, row, 2),
+                                        .at_us = pg_field_number(result, row, 3, 0),
+                                        .until_us = pg_field_number(result, row, 4, 0) };
+            return true;
+        }
+    return false;
+}
+
+/* What is told again and again is passed on only when it is something else: every open reply would
+   look at its rights, and the site be asked anew. */
+static uint64_t hash_of(const PGresult *result)
+{
+    unsigned char out[crypto_generichash_BYTES_MIN];
+    uint64_t hash;
+    crypto_generichash_state state;
+
+    crypto_generichash_init(&state, NULL, 0, sizeof(out));
+    for (int row = 0; row < PQntuples(result); row++)
+        for (int column = 0; column < PQnfields(result); column++) {
+            struct slice s = pg_field(result, row, column);
+            uint64_t len = s.len;
+            crypto_generichash_update(&state, (unsigned char *)&len, sizeof(len));
+            crypto_generichash_update(&state, (const unsigned char *)s.at, s.len);
+        }
+    crypto_generichash_final(&state, out, sizeof(out));
+    memcpy(&hash, out, sizeof(hash));
+    return hash ? hash : 1;
+}
+
+static void on_gate(void *arg, const PGresult *result, const char *why)
+{
+    struct pg_listen *l = arg;
+    struct gate_entry *entries;
+    size_t n = 0;
+
+    if (!result || !pg_error_none(result)) {
+        l->gate_ms = 0; /* at the next tick again */
+        on_done(arg, result, why);
+        return;
+    }
+    uint64_t hash = hash_of(result);
+    l->gate_ms = pg_listen_now(l);
+    entries = hash == l->gate_hash ? NULL : calloc((size_t)PQntuples(result) + 1, sizeof(*entries));
+    if (entries) {
+        for (int row = 0; row < PQntuples(result); row++)
+            n += entry_of(result, row, &entries[n]);
+        l->gate_hash = hash;
+        server_gate(l->server, entries, n);
+        free(entries);
+    }
+    pg_listen_next(l);
+}
+
+void pg_duty_gate(struct pg_listen *l)
+{
+    l->want_gate = false;
+    (void)!pg_conn_ask(l->conn, "SELECT kind, name, value, at_us, until_us FROM bellpush.gate()",
+                       NULL, 0, pg_listen_patience(l), on_gate, l);
 }
 
 /* ---- probe --------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ enum {
     TICK_MS = 1000,     /* at most, with jitter: look at the log, stand for election */
     JUNIOR_MS = 1250,   /* the first tick: all seniors have stood for election before us */
     REPORT_MS = 10 * 1000,
+    GATE_MS = 30 * 1000,
     PATIENCE_MS = 10 * 1000,
     REFUSED_MS = 5 * 1000, /* a person must act first: no hurry */
     SHORT_MS = 500,        /* no memory: what others had may be free now */
@@ -231,6 +232,8 @@ static void tell_page(struct pg_listen *l, const struct pg_page *page)
         int64_t head = page->upto > page->pruned_to ? page->upto : page->pruned_to;
         l->after = server_epoch(l->server, l->server->epoch, page->pruned_to, head);
     }
+    for (size_t i = 0; i < page->n && !l->want_gate; i++)
+        l->want_gate = slice_is(event_fields(page->events[i])->topic, SLICE(SERVER_GATE_TOPIC));
     if (page->n > 0)
         server_events(l->server, page->events, page->n, page->upto);
     if (l->after < page->upto)
@@ -326,7 +329,7 @@ static void on_hello(void *arg, const PGresult *result, const char *why)
         l->hearing = l->direct;
         l->joined_at = head;
         l->state = PG_CATCHING_UP;
-        l->want_read = true;
+        l->want_read = l->want_gate = true;
         pg_pool_server_is_up(l->source->pool);
     }
     char name[EPOCH_MAX + 1];
@@ -421,6 +424,8 @@ static void on_tick(struct alarm *alarm)
         pg_listen_standing(l);
     }
     l->want_bid = !l->elected;
+    l->want_gate |=
+        l->gate_ms + GATE_MS <= now; /* the site's own function is made without a word */
     l->want_report |= l->report_ms == 0 || l->report_ms + REPORT_MS <= now;
     health_look(l->server);
     alarm_set(l->source->loop.wheel, &l->again, TICK_MS - randombytes_uniform(TICK_MS / 4),
@@ -434,6 +439,8 @@ void pg_listen_next(struct pg_listen *l)
         return;
     if (l->want_hello)
         say_hello(l);
+    else if (l->want_gate) /* before any event that somebody may no longer hear */
+        pg_duty_gate(l);
     else if (l->want_session)
         pg_duty_session(l);
     else if (pg_duty_may_record(l) && !(l->recorded && l->want_read))

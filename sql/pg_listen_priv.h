@@ -52,9 +52,10 @@ struct pg_listen {
     bool recorded;           /* the last statement was record(): a read has its turn */
     bool record_later;       /* not before the next tick */
     bool curious;            /* a bell with nothing behind it: mode, epoch or settings may be new */
-    bool want_read, want_hello, want_session, want_bid, want_probe, want_report;
-    uint64_t read_ms, hello_ms, heard_ms, probe_ms, report_ms; /* when last */
-    uint64_t asked_ms;                                         /* the read under way was sent */
+    bool want_read, want_hello, want_session, want_gate, want_bid, want_probe, want_report;
+    uint64_t read_ms, hello_ms, heard_ms, probe_ms, report_ms, gate_ms; /* when last */
+    uint64_t gate_hash; /* of what the gate was told last; 0: nothing yet */
+    uint64_t asked_ms;  /* the read under way was sent */
     struct log_flood trouble;
 };
 
@@ -77,6 +78,7 @@ void pg_listen_standing(struct pg_listen *);
 
 /* Each sends its statement, or does nothing if it cannot. */
 void pg_duty_session(struct pg_listen *);
+void pg_duty_gate(struct pg_listen *);
 void pg_duty_probe(struct pg_listen *);
 void pg_duty_bid(struct pg_listen *);
 void pg_duty_record(struct pg_listen *);

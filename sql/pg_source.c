@@ -156,6 +156,29 @@ struct source_call *source_locate(struct source *s, int64_t time_us, located_fn 
     return take(s, call);
 }
 
+struct source_call *source_may(struct source *s, struct slice who, enum verb verb,
+                               const struct slice *names, size_t n, answered_fn *fn, void *arg)
+{
+    struct source_call *call = pg_call_may(who, verb, names, n);
+
+    if (call) {
+        call->fn.answered = fn;
+        call->arg = arg;
+    }
+    return take(s, call);
+}
+
+struct source_call *source_hook(struct source *s, struct slice name, hooked_fn *fn, void *arg)
+{
+    struct source_call *call = pg_call_hook(name);
+
+    if (call) {
+        call->fn.hooked = fn;
+        call->arg = arg;
+    }
+    return take(s, call);
+}
+
 void source_look(const struct source *s, struct source_view *out)
 {
     *out = (struct source_view){ .contact_ms = pg_listen_contact_ms(s->listen) };

@@ -84,7 +84,7 @@ static void on_gone(void *owner)
     kept = NULL;
 }
 
-static const struct reply_ops reply_ops = { NULL, on_gone, NULL };
+static const struct reply_ops reply_ops = { .gone = on_gone };
 
 static void serve(struct request *r)
 {

@@ -8,70 +8,21 @@
  * One timer of zero milliseconds does all the work: it is armed by whatever leaves work behind, and
  * answers what was asked before, so that nothing is answered from within its question.
  */
-#include "tests/fake/fake_source.h"
+#include "tests/fake/fake_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/topic.h"
 
-enum { CALLS_MAX = 256, KEYS_MAX = 64 };
-
-enum call_kind { CALL_PUBLISH, CALL_REPLAY, CALL_LOCATE };
-
-struct source_call {
-    struct source_call *next;
-    enum call_kind kind;
-    bool cancelled;
-    void *arg;
-    union {
-        published_fn *published;
-        replayed_fn *replayed;
-        located_fn *located;
-    } fn;
-    /* publish */
-    struct event **events; /* without number or time yet; NULL: refused */
-    size_t n;
-    char *key, *why;
-    enum rc rc;
-    bool repeated;
-    int64_t *seqs;
-    /* replay, locate */
-    int64_t after, time_us;
-    char **filters;
-};
-
-struct fake_key {
-    char *key;
-    uint64_t hash;
-    int64_t first;
-    size_t n;
-};
-
-struct source {
-    struct server *server;
-    uv_timer_t timer;
-    struct event **log;
-    size_t committed, cap;
-    int64_t told, pruned, clock_ms;
-    char epoch[EPOCH_MAX + 1];
-    bool connected, known, mute, relay, refuse, stall;
-    struct source_call *calls, **calls_end;
-    size_t call_count;
-    struct fake_key keys[KEYS_MAX];
-    size_t key_count;
-    void (*done)(void *);
-    void *done_arg;
-};
-
 static void on_timer(uv_timer_t *);
 
-static void work(struct source *s)
+void fake_work(struct source *s)
 {
     uv_timer_start(&s->timer, on_timer, 0, 0);
 }
 
-static void *must(void *memory)
+void *fake_must(void *memory)
 {
     if (!memory)
         abort();
@@ -89,14 +40,14 @@ static int64_t now_us(const struct source *s)
 
 struct source *source_new(struct server *server)
 {
-    struct source *s = must(calloc(1, sizeof(*s)));
+    struct source *s = fake_must(calloc(1, sizeof(*s)));
 
     s->server = server;
     s->calls_end = &s->calls;
     s->connected = true;
     snprintf(s->epoch, sizeof(s->epoch), "fake");
     uv_timer_init(server->loop, &s->timer);
-    work(s);
+    fake_work(s);
     return s;
 }
 
@@ -110,6 +61,7 @@ static void call_free(struct source_call *c)
     free(c->filters);
     free(c->key);
     free(c->why);
+    free(c->text);
     free(c->seqs);
     free(c);
 }
@@ -153,7 +105,7 @@ void source_free(struct source *s, void (*done)(void *arg), void *arg)
 
 static struct event *draft_event(const struct draft *d, const char *epoch, int64_t seq, int64_t at)
 {
-    return must(event_new(&(struct event_fields){
+    return fake_must(event_new(&(struct event_fields){
         .epoch = epoch,
         .seq = seq,
         .topic = d->topic,
@@ -171,7 +123,7 @@ static void append(struct source *s, struct event *event)
 {
     if (s->committed == s->cap) {
         s->cap = s->cap ? 2 * s->cap : 64;
-        s->log = must(realloc(s->log, s->cap * sizeof(struct event *)));
+        s->log = fake_must(realloc(s->log, s->cap * sizeof(struct event *)));
     }
     s->log[s->committed++] = event;
 }
@@ -182,7 +134,7 @@ int64_t fake_commit(struct source *s, const struct draft *drafts, size_t n)
 
     for (size_t i = 0; i < n; i++)
         append(s, draft_event(&drafts[i], s->epoch, (int64_t)s->committed + 1, at));
-    work(s);
+    fake_work(s);
     return (int64_t)s->committed;
 }
 
@@ -198,7 +150,9 @@ static void tell(struct source *s)
         if (head > upto)
             abort();
         server_state(s->server, SOURCE_LISTENING, "");
+        s->gate.told = false;
     }
+    fake_gate_tell(s);
     if (s->told < upto) {
         int64_t from = s->told;
         s->told = upto;
@@ -213,13 +167,13 @@ void fake_away(struct source *s)
     s->connected = s->known = false;
     server_state(s->server, SOURCE_AWAY,
                  "connection to server at \"db.internal\" (10.1.2.3), port 5432 failed");
-    work(s);
+    fake_work(s);
 }
 
 void fake_back(struct source *s)
 {
     s->connected = true;
-    work(s);
+    fake_work(s);
 }
 
 void fake_mute(struct source *s)
@@ -230,7 +184,7 @@ void fake_mute(struct source *s)
 void fake_bell(struct source *s)
 {
     s->mute = false;
-    work(s);
+    fake_work(s);
 }
 
 void fake_prune(struct source *s, int64_t upto)
@@ -243,7 +197,7 @@ void fake_restore(struct source *s, const char *epoch)
 {
     log_clear(s);
     snprintf(s->epoch, sizeof(s->epoch), "%s", epoch);
-    work(s);
+    fake_work(s);
 }
 
 void fake_relay(struct source *s, bool on)
@@ -259,7 +213,7 @@ void fake_refuse(struct source *s, bool on)
 void fake_stall(struct source *s, bool on)
 {
     s->stall = on;
-    work(s);
+    fake_work(s);
 }
 
 void fake_clock(struct source *s, int64_t ms)
@@ -274,17 +228,17 @@ size_t fake_calls(const struct source *s)
 
 /* ---- questions --------------------------------------------------------------------------- */
 
-static struct source_call *call_new(struct source *s, enum call_kind kind, void *arg)
+struct source_call *fake_call_new(struct source *s, enum call_kind kind, void *arg)
 {
     if (s->refuse || s->call_count == CALLS_MAX)
         return NULL;
-    struct source_call *c = must(calloc(1, sizeof(*c)));
+    struct source_call *c = fake_must(calloc(1, sizeof(*c)));
     c->kind = kind;
     c->arg = arg;
     *s->calls_end = c;
     s->calls_end = &c->next;
     s->call_count++;
-    work(s);
+    fake_work(s);
     return c;
 }
 
@@ -312,45 +266,45 @@ static struct fake_key *key_find(struct source *s, const char *key)
 struct source_call *source_publish(struct source *s, const struct draft *drafts, size_t n,
                                    struct slice key, published_fn *fn, void *arg)
 {
-    struct source_call *c = call_new(s, CALL_PUBLISH, arg);
+    struct source_call *c = fake_call_new(s, CALL_PUBLISH, arg);
 
     if (!c)
         return NULL;
     c->fn.published = fn;
     c->n = n;
-    c->events = must(calloc(n, sizeof(struct event *)));
+    c->events = fake_must(calloc(n, sizeof(struct event *)));
     for (size_t i = 0; i < n; i++) {
         c->events[i] = draft_event(&drafts[i], "", 0, 0);
         const char *error = topic_error(drafts[i].topic);
         if (error && !c->why) {
             c->rc = RC_SYNTAX;
-            c->why = must(strdup(error));
+            c->why = fake_must(strdup(error));
         }
     }
     if (key.len)
-        c->key = must(slice_dup(key));
+        c->key = fake_must(slice_dup(key));
     return c;
 }
 
 struct source_call *source_replay(struct source *s, int64_t after, const struct slice *filters,
                                   size_t n, replayed_fn *fn, void *arg)
 {
-    struct source_call *c = call_new(s, CALL_REPLAY, arg);
+    struct source_call *c = fake_call_new(s, CALL_REPLAY, arg);
 
     if (!c)
         return NULL;
     c->fn.replayed = fn;
     c->after = after;
     c->n = n;
-    c->filters = must(calloc(n, sizeof(char *)));
+    c->filters = fake_must(calloc(n, sizeof(char *)));
     for (size_t i = 0; i < n; i++)
-        c->filters[i] = must(slice_dup(filters[i]));
+        c->filters[i] = fake_must(slice_dup(filters[i]));
     return c;
 }
 
 struct source_call *source_locate(struct source *s, int64_t time_us, located_fn *fn, void *arg)
 {
-    struct source_call *c = call_new(s, CALL_LOCATE, arg);
+    struct source_call *c = fake_call_new(s, CALL_LOCATE, arg);
 
     if (!c)
         return NULL;
@@ -407,17 +361,17 @@ static void take_place(struct source *s, struct source_call *c)
     } else {
         if (c->key && s->key_count < KEYS_MAX)
             s->keys[s->key_count++] =
-                (struct fake_key){ must(strdup(c->key)), hash_of(c), first, c->n };
+                (struct fake_key){ fake_must(strdup(c->key)), hash_of(c), first, c->n };
         for (size_t i = 0; i < c->n; i++) {
             struct event_fields f = *event_fields(c->events[i]);
             f.epoch = s->epoch;
             f.seq = (int64_t)s->committed + 1;
             f.expires_us += f.expires_us ? now_us(s) : 0;
             f.time_us = now_us(s);
-            append(s, must(event_new(&f)));
+            append(s, fake_must(event_new(&f)));
         }
     }
-    c->seqs = must(calloc(c->n, sizeof(int64_t)));
+    c->seqs = fake_must(calloc(c->n, sizeof(int64_t)));
     for (size_t i = 0; i < c->n; i++)
         c->seqs[i] = first + (int64_t)i;
 }
@@ -515,9 +469,15 @@ static void on_timer(uv_timer_t *timer)
         case CALL_LOCATE:
             answer_locate(s, todo);
             break;
+        case CALL_MAY:
+            fake_answer_may(s, todo);
+            break;
+        case CALL_HOOK:
+            fake_answer_hook(s, todo);
+            break;
         }
         call_free(todo);
     }
     if (s->told < (int64_t)s->committed && s->connected && !s->mute)
-        work(s);
+        fake_work(s);
 }

@@ -30,6 +30,21 @@ void fake_refuse(struct source *, bool on);            /* too many questions wai
 void fake_stall(struct source *, bool on);             /* publishes are not answered for now */
 void fake_clock(struct source *, int64_t ms);          /* commits are dated so much from now */
 
+/* --- the gate ------------------------------------------------------------------------------ */
+
+/* What bellpush.gate() says from now on (copied but for the slices); told at once if connected. */
+void fake_gate(struct source *, const struct gate_entry *, size_t n);
+/* Sources made from now on are told nothing before fake_gate(): as in a process's first moment. */
+void fake_gate_late(bool);
+
+/* bellpush.may() for one name; NULL: no to all. */
+typedef bool fake_may_fn(const char *who, enum verb, const char *name);
+void fake_may(struct source *, fake_may_fn *);
+size_t fake_asked(const struct source *); /* questions that may() was asked */
+
+/* The one webhook there is; lent.  NULL: none. */
+void fake_hook(struct source *, const char *name, const struct hook *);
+
 size_t fake_calls(const struct source *); /* questions under way */
 
 #endif

@@ -53,7 +53,7 @@ static void on_drain(void *owner)
     reply_end(r);
 }
 
-static const struct reply_ops reply_ops = { on_room, on_gone, on_drain };
+static const struct reply_ops reply_ops = { on_room, on_gone, on_drain, NULL };
 
 static void serve_echo(struct request *r)
 {

@@ -138,7 +138,10 @@ START_TEST(without_a_configured_key_publishing_is_off)
 
     loopback_close();
     loopback_open(settings);
-    expect_problem_once(publish("topic=t", "text/plain", SLICE("x"), NULL), 403);
+    /* Who shows something that is nothing is told so, as everywhere. */
+    expect_problem_once(publish("topic=t", "text/plain", SLICE("x"), NULL), 401);
+    struct ask bare = { .method = "POST", .target = "/publish?topic=t", .body = SLICE("x") };
+    expect_problem_once(stage_ask(&bare), 403);
 }
 END_TEST
 

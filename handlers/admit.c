@@ -1,0 +1,351 @@
+/*
+ * admit.c - who a visitor is, and whether it may.
+ *
+ *      serve --> admit_identify --> handler --> admit --> yes, no
+ *        ^            |                           |
+ *        |            | the gate's keys are       | the site must be asked
+ *        |            v not here yet              v
+ *        '------------------- parked -------------'     given up after PATIENCE_MS: 503
+ *
+ * A parked request is held by this file.  It is served again when the gate is loaded or the site
+ * has answered; its answers wait in the gate's memory (memo.h), so that the second time none is
+ * missing.
+ */
+#include "handlers/admit.h"
+
+#include <stdlib.h>
+
+#include "core/text.h"
+#include "handlers/problem.h"
+
+enum {
+    PATIENCE_MS = 10000, /* for the database to say who may what */
+    QUOTE_MAX = 120,     /* bytes of the client's own words in an answer */
+    TOKEN_MAX = 8192,    /* of the query's */
+};
+
+/* ---- parked ---------------------------------------------------------------------------------- */
+
+struct parked {
+    struct request *request;
+    struct kept *kept;
+    struct source_call *call; /* the question; NULL: waits for the gate's keys */
+    struct alarm alarm;
+    char *headers; /* of struct visit */
+    /* the question */
+    struct buf description, names; /* who asks; the names, one behind the other */
+    struct slice *asked;
+    size_t n;
+    enum verb verb;
+};
+
+static void parked_free(struct parked *p)
+{
+    struct server *server = p->request->server;
+
+    source_cancel(p->call);
+    alarm_cancel(&p->alarm);
+    kept_free(server, p->kept);
+    buf_fini(&p->description);
+    buf_fini(&p->names);
+    free(p->asked);
+    free(p->headers);
+    free(p);
+}
+
+static void serve_again(struct parked *p)
+{
+    struct request *r = p->request;
+    struct kept *kept = p->kept;
+
+    p->kept = NULL;
+    parked_free(p);
+    request_again(r, kept);
+}
+
+static void give_up(struct parked *p, const char *why)
+{
+    problem_retry(p->request, slice_of(p->headers), 503, p->request->server->conf->retry_ms, "%s",
+                  why);
+    parked_free(p);
+}
+
+static void on_late(struct alarm *alarm)
+{
+    give_up(CONTAINER(alarm, struct parked, alarm),
+            "The database does not answer, so it is not known what you may. Try again soon.");
+}
+
+static void on_gone(void *owner)
+{
+    parked_free(owner);
+}
+
+static void on_drain(void *owner)
+{
+    give_up(owner, "This process is stopping. Try again.");
+}
+
+static void on_rights(void *owner)
+{
+    struct parked *p = owner;
+
+    if (!p->call && gate_is_loaded(p->request->server->gate))
+        serve_again(p);
+}
+
+static const struct reply_ops parked_ops = { .gone = on_gone,
+                                             .drain = on_drain,
+                                             .rights = on_rights };
+
+static void on_answers(void *arg, const struct answers *a)
+{
+    struct parked *p = arg;
+    struct gate *gate = p->request->server->gate;
+
+    p->call = NULL;
+    if (a->rc != RC_OK || a->n != p->n) {
+        give_up(p, "The site could not say what you may. Try again soon.");
+        return;
+    }
+    for (size_t i = 0; i < p->n; i++)
+        gate_answer_put(gate, buf_slice(&p->description), p->verb, p->asked[i], a->may[i]);
+    serve_again(p);
+}
+
+static enum admission no_room(const struct visit *v)
+{
+    problem_retry(v->request, v->common, 503, v->server->conf->retry_ms,
+                  "Too many requests wait for the database. Try again soon.");
+    return ADMIT_NO;
+}
+
+/* Gives; NULL: no memory, or no more may be kept. */
+static struct parked *park(const struct visit *v)
+{
+    struct parked *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return NULL;
+    p->request = v->request;
+    p->headers = slice_dup(v->common);
+    if (p->headers && request_keep(v->request, &p->kept) == RC_OK) {
+        alarm_set(v->server->wheel, &p->alarm, PATIENCE_MS, on_late);
+        reply_hold(v->request, &parked_ops, p);
+        return p;
+    }
+    free(p->headers);
+    free(p);
+    return NULL;
+}
+
+/* ---- who ------------------------------------------------------------------------------------- */
+
+/* access_token= of the query (RFC 6750 section 2.3), decoded into *token; {NULL, 0}: not there. */
+static struct slice token_in(struct slice query, struct buf *token)
+{
+    struct slice key, value;
+
+    while (query_next(&query, &key, &value)) {
+        if (!slice_is(key, SLICE("access_token")))
+            continue;
+        if (value.len > TOKEN_MAX || percent_decode(token, value, false) != RC_OK)
+            return SLICE("?"); /* no token at all, and so refused as one */
+        return token->len > 0 ? buf_slice(token) : SLICE("?");
+    }
+    return SLICE_NONE;
+}
+
+static enum admission unauthorized(const struct visit *v, const struct refusal *why)
+{
+    struct buf headers = BUF_EMPTY;
+
+    buf_put(&headers, v->common);
+    buf_printf(&headers,
+               "WWW-Authenticate: Bearer realm=\"bellpush\", error=\"invalid_token\", "
+               "error_description=\"%s\"\r\n",
+               why->why);
+    log_debug(&v->server->log, "a token is refused (%s): %s", flaw_word(why->flaw), why->why);
+    problem_reply(v->request, buf_slice(&headers), 401,
+                  "The token is not valid: %s. Leave it away to read public topics.", why->why);
+    buf_fini(&headers);
+    return ADMIT_NO;
+}
+
+enum admission admit_identify(struct visit *v, struct buf *token)
+{
+    const struct conf *conf = v->server->conf;
+    struct slice given = token_in(v->request->head->query, token);
+    struct refusal why = { FLAW_MALFORMED, "tokens in the address are not enabled here" };
+
+    v->credentials =
+        (struct credentials){ .authorization = request_header(v->request, "authorization"),
+                              .cookies = request_header(v->request, "cookie") };
+    if (given.at && strcmp(conf->token_in_query, "yes") != 0)
+        return unauthorized(v, &why);
+    v->credentials.token = given;
+    switch (gate_identify(v->server->gate, &v->credentials, v->who, &why)) {
+    case CREDENTIAL_NONE:
+    case CREDENTIAL_GOOD:
+        return ADMIT_YES;
+    case CREDENTIAL_LATER:
+        return park(v) ? ADMIT_LATER : no_room(v);
+    case CREDENTIAL_BAD:
+        break;
+    }
+    return unauthorized(v, &why);
+}
+
+bool admit_is_explicit(const struct visit *v)
+{
+    return v->who->has_key || (v->who->rights && !v->who->by_cookie);
+}
+
+/* ---- from where ------------------------------------------------------------------------------ */
+
+/* "https://shop.example:8443/page" -> "shop.example:8443"; {NULL, 0}: it has none. */
+static struct slice host_of(struct slice url)
+{
+    const char *at = memmem(url.at, url.len, "://", 3);
+    size_t n = 0;
+
+    if (url.len == 0 || !at)
+        return SLICE_NONE;
+    struct slice rest = { at + 3, url.len - (size_t)(at + 3 - url.at) };
+    while (n < rest.len && rest.at[n] != '/' && rest.at[n] != '?' && rest.at[n] != '#')
+        n++;
+    return (struct slice){ rest.at, n };
+}
+
+static bool is_allowed_origin(const struct conf *conf, struct slice origin)
+{
+    for (size_t i = 0; i < conf->cors_origins.n; i++) {
+        struct slice listed = slice_of(conf->cors_origins.at[i]);
+        if (slice_is_nocase(listed, origin))
+            return true;
+    }
+    return false;
+}
+
+bool admit_same_site(const struct visit *v)
+{
+    struct slice origin = request_header(v->request, "origin");
+    struct slice host = request_header(v->request, "host");
+
+    if (!origin.at || origin.len == 0) {
+        struct slice referer = request_header(v->request, "referer"), at = host_of(referer);
+        if (!at.at)
+            return false;
+        origin = (struct slice){ referer.at, (size_t)(at.at + at.len - referer.at) };
+    }
+    struct slice from = host_of(origin);
+    return from.len > 0 && ((host.len > 0 && slice_is_nocase(from, host)) ||
+                            is_allowed_origin(v->server->conf, origin));
+}
+
+/* ---- may it? --------------------------------------------------------------------------------- */
+
+/* Which of them, for a person: of many events the one that spoils them. */
+static enum admission refuse_name(const struct visit *v, enum verb verb, const struct slice *names,
+                                  size_t n, size_t which)
+{
+    struct slice name = names[which];
+    int shown = (int)(name.len < QUOTE_MAX ? name.len : QUOTE_MAX);
+
+    v->server->stats.denied++;
+    if (verb == VERB_SUBSCRIBE)
+        problem_reply(v->request, v->common, 403, "The topic %.*s is closed to you.", shown,
+                      name.at);
+    else if (n > 1)
+        problem_reply(v->request, v->common, 403,
+                      "event %zu: the topic %.*s is not one that you may publish to.", which, shown,
+                      name.at);
+    else
+        problem_reply(v->request, v->common, 403,
+                      "The topic %.*s is not one that you may publish to.", shown, name.at);
+    return ADMIT_NO;
+}
+
+/* Park it, and ask the site about these names. */
+static enum admission ask(const struct visit *v, struct slice description, enum verb verb,
+                          const struct slice *names, size_t n)
+{
+    struct parked *p = park(v);
+    size_t bytes = 0, at = 0;
+
+    if (!p)
+        return no_room(v);
+    for (size_t i = 0; i < n; i++)
+        bytes += names[i].len;
+    p->verb = verb;
+    p->n = n;
+    p->asked = calloc(n, sizeof(*p->asked));
+    buf_put(&p->description, description);
+    bool room = p->asked && buf_reserve(&p->names, bytes + 1);
+    for (size_t i = 0; room && i < n; i++) {
+        buf_put(&p->names, names[i]);
+        p->asked[i] = (struct slice){ p->names.at + at, names[i].len };
+        at += names[i].len;
+    }
+    if (room && buf_rc(&p->description) == RC_OK)
+        p->call = source_may(v->server->source, description, verb, p->asked, n, on_answers, p);
+    if (!p->call)
+        give_up(p, "Too many requests wait for the database. Try again soon.");
+    return ADMIT_LATER; /* answered or not, the request is no longer the handler's */
+}
+
+/* What the gate itself has to say, of those that no right covers. */
+static enum admission admit_alone(const struct visit *v, enum verb verb, const struct slice *names,
+                                  size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (gate_may(v->server->gate, v->who, verb, names[i]) != RC_OK)
+            return refuse_name(v, verb, names, n, i);
+    return ADMIT_YES;
+}
+
+/* The site is asked about whatever the token does not cover, public topics too: its yes is also the
+   right to hear what is private there. */
+static enum admission admit_by_site(const struct visit *v, enum verb verb,
+                                    const struct slice *names, size_t n, struct slice *some,
+                                    struct slice description)
+{
+    struct gate *gate = v->server->gate;
+    size_t yes = 0, unknown = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bool covered = v->who->rights && rights_cover(v->who->rights, verb, names[i]);
+        enum word word = covered ? WORD_NO : gate_answer(gate, description, verb, names[i]);
+        if (word == WORD_YES)
+            some[yes++] = names[i];
+        else if (word == WORD_UNKNOWN && !covered)
+            some[n + unknown++] = names[i];
+    }
+    if (unknown > 0)
+        return ask(v, description, verb, some + n, unknown);
+    enum rc rc = yes > 0 ? gate_add_rights(gate, v->who, verb, some, yes) : RC_OK;
+    if (rc == RC_LIMIT) {
+        problem_reply(v->request, v->common, 403,
+                      "A token and the site together allow at most %d topics of one request.",
+                      RIGHTS_FILTERS_MAX);
+        return ADMIT_NO;
+    }
+    return rc == RC_OK ? admit_alone(v, verb, names, n) : no_room(v);
+}
+
+enum admission admit(const struct visit *v, enum verb verb, const struct slice *names, size_t n)
+{
+    struct gate *gate = v->server->gate;
+    struct buf description = BUF_EMPTY;
+
+    if ((v->who->has_key && verb == VERB_PUBLISH) || !gate_can_ask(gate, v->who, &v->credentials))
+        return admit_alone(v, verb, names, n);
+    struct slice *some = calloc(2 * n, sizeof(*some));
+    gate_put_who(gate, &description, v->who, &v->credentials, v->request->head->remote);
+    enum admission admission = some && buf_rc(&description) == RC_OK
+                                   ? admit_by_site(v, verb, names, n, some, buf_slice(&description))
+                                   : no_room(v);
+    free(some);
+    buf_fini(&description);
+    return admission;
+}
