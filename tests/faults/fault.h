@@ -23,6 +23,7 @@ struct act { /* one fault being made */
     struct site *site;
     struct load *load;
     const char *folder; /* of the records */
+    const char *mode;   /* of the log, at first: "commit" or "relay" */
     uint64_t random;    /* state of its generator; act_choose() */
     bool failed;
     int64_t unheard_since_us;     /* 0: a process listens */
