@@ -127,8 +127,7 @@ static bool stream_beats(void *arg)
 {
     struct clients *c = arg;
     http_step(c->stream);
-    return http_status(c->stream) == 200 &&
-           memchr(http_body(c->stream).at, '\n', http_body(c->stream).len) != NULL;
+    return http_status(c->stream) == 200 && http_body(c->stream).len > 0;
 }
 
 static void see_that_they_are_served(struct clients *c)
