@@ -166,7 +166,7 @@ FAULT(descriptors_exhausted, .name = "descriptors-exhausted",
 enum {
     LARGE_BYTES = 1000 * 1000,
     LARGE_AT_ONCE = 10,
-    BURSTS = 6,
+    BURSTS = 2,
     /* What all had heard and not yet recorded when they died was heard by nobody. */
     UNRECORDED_US = 1000000,
     SANITIZED_KB = 1 << 30, /* so much address space means: built with a sanitizer */
