@@ -1604,6 +1604,8 @@ DECLARE
   now_at timestamptz := clock_timestamp();
   present bellpush.part;
   p bellpush.part;
+  later bellpush.part;
+  ahead CONSTANT bigint := 60000000; -- so far ahead of now: the clock was wrong then
   first_us bigint;
   last record;
   total bigint;
@@ -1621,6 +1623,7 @@ BEGIN
   SELECT * INTO STRICT present FROM bellpush.part WHERE hi IS NOT NULL ORDER BY lo DESC LIMIT 1;
   EXECUTE format('SELECT at_us FROM bellpush.%I ORDER BY seq LIMIT 1', present.name) INTO first_us;
   IF first_us < bellpush._us(now_at - keep / 16)
+     OR first_us > now_us + ahead
      OR first_us IS NOT NULL AND keep_bytes > 0
         AND pg_total_relation_size(format('bellpush.%I', present.name)::regclass) > keep_bytes / 16
      OR (SELECT last_value FROM bellpush.seq) >= present.hi THEN
@@ -1637,6 +1640,12 @@ BEGIN
   FOR p IN SELECT * FROM bellpush.part
            WHERE hi <= (SELECT max(lo) FROM bellpush.part WHERE hi IS NOT NULL) ORDER BY lo LOOP
     EXECUTE format('SELECT seq, at_us FROM bellpush.%I ORDER BY seq DESC LIMIT 1', p.name) INTO last;
+    IF last.at_us > now_us + ahead THEN -- its end is when the clock was right again, and others began
+      FOR later IN SELECT * FROM bellpush.part WHERE lo > p.lo LOOP
+        EXECUTE format('SELECT at_us FROM bellpush.%I ORDER BY seq LIMIT 1', later.name) INTO first_us;
+        last.at_us := least(last.at_us, first_us);
+      END LOOP;
+    END IF;
     EXIT WHEN busy OR dropped >= 8
       OR last.at_us >= bellpush._us(now_at - keep) AND NOT (keep_bytes > 0 AND total > keep_bytes);
     BEGIN
