@@ -1,9 +1,10 @@
 /*
  * pg_listen.c - the listening connection: hears the bell, reads the log, feeds the server.
  *
- *      AWAY -> CONNECTING -> SUBSCRIBING -> GREETING -> CATCHING_UP -> LIVE
- *        ^          |             |             |            |          |
- *        '----------+-------------+-------------+------------+----------'  lost, or refused
+ *      AWAY -> CONNECTING -> (MEETING) -> SUBSCRIBING -> GREETING -> CATCHING_UP -> LIVE
+ *        ^          |             |             |            |           |           |
+ *        '----------+-------------+-------------+------------+-----------+-----------'  lost, or
+ *                                                                                       refused
  *
  * LISTEN comes first and is committed before the log is read: what is committed later rings, what
  * was committed earlier is read, and nothing falls between.  hello() tells which history this is
@@ -304,6 +305,8 @@ static void read_on(struct pg_listen *l)
 /* ---- hello --------------------------------------------------------------------------------------
  */
 
+static void subscribe(struct pg_listen *l);
+
 static void on_hello(void *arg, const PGresult *result, const char *why)
 {
     struct pg_listen *l = arg;
@@ -342,6 +345,10 @@ static void on_hello(void *arg, const PGresult *result, const char *why)
     char name[EPOCH_MAX + 1];
     snprintf(name, sizeof(name), "%.*s", (int)epoch.len, epoch.at);
     l->after = server_epoch(l->server, name, pg_field_number(result, 0, 2, 0), head);
+    if (l->state == PG_MEETING) {
+        subscribe(l);
+        return;
+    }
     if (head > l->after)
         pg_listen_want_read(l);
     pg_listen_standing(l);
@@ -385,9 +392,8 @@ static enum rc put_listen(struct pg_listen *l, struct buf *sql, const char *chan
     return rc;
 }
 
-static void on_up(void *owner)
+static void subscribe(struct pg_listen *l)
 {
-    struct pg_listen *l = owner;
     const struct conf_list *channels = &l->server->conf->channels;
     struct buf sql = BUF_EMPTY;
 
@@ -406,6 +412,19 @@ static void on_up(void *owner)
     if (rc != RC_OK)
         refuse(l, rc == RC_SYNTAX ? "a channel's name cannot be said in this encoding"
                                   : "out of memory");
+}
+
+/* The first time hello() comes before LISTEN, too: see pg_recorder.c. */
+static void on_up(void *owner)
+{
+    struct pg_listen *l = owner;
+
+    if (l->server->epoch[0]) {
+        subscribe(l);
+        return;
+    }
+    l->state = PG_MEETING;
+    say_hello(l);
 }
 
 static const struct pg_conn_ops conn_ops = { on_up, on_down, on_notified, on_notified_all };

@@ -172,9 +172,23 @@ enum {
     SANITIZED_KB = 1 << 30, /* so much address space means: built with a sanitizer */
 };
 
+/* Each may have so much more than it has now; and then it is given much to tell. */
+static void leave_little(struct act *a, const struct workers *w, int64_t bytes)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (gauge_descriptors(w->pids[i]) > 0) /* it lives */
+            limit(a, w->pids[i], "as", (gauge_memory_kb(w->pids[i], "VmSize") << 10) + bytes);
+    for (int i = 0; i < BURSTS; i++) {
+        fillers_publish(a, LARGE_AT_ONCE, LARGE_BYTES);
+        act_last(a, act_choose(a, 0, 300));
+    }
+}
+
 static void memory_limit(struct act *a)
 {
     struct workers w = find_workers(a);
+    int64_t none = gauge_sum(a, "counts.no_memory"), room = act_choose(a, 8 << 20, 32 << 20);
+    size_t left = 0;
 
     if (w.n == 0 || gauge_memory_kb(w.pids[0], "VmSize") > SANITIZED_KB) {
         act_note(a, "skipped: a worker with a sanitizer takes all address space there is");
@@ -182,16 +196,12 @@ static void memory_limit(struct act *a)
     }
     act_unheard(a);
     a->unheard_since_us -= UNRECORDED_US;
-    for (size_t i = 0; i < w.n; i++)
-        limit(a, w.pids[i], "as",
-              (gauge_memory_kb(w.pids[i], "VmSize") << 10) + act_choose(a, 4 << 20, 64 << 20));
-    for (int i = 0; i < BURSTS; i++) {
-        fillers_publish(a, LARGE_AT_ONCE, LARGE_BYTES);
-        act_last(a, act_choose(a, 0, 300));
-    }
+    do {
+        leave_little(a, &w, room);
+        room /= 2;
+    } while (gauge_sum(a, "counts.no_memory") == none && room > 0);
     evidence_log(a, 0, "no memory for ");
     act_last(a, act_choose(a, 0, 3000));
-    size_t left = 0;
     for (size_t i = 0; i < w.n; i++)
         left += gauge_descriptors(w.pids[i]) > 0;
     lift(&w, "as", -1);
@@ -199,7 +209,8 @@ static void memory_limit(struct act *a)
     (void)evidence_some_status(a, 0, "database.housekeeper", "true");
     act_heard(a);
     evidence_log(a, 0, "memory again");
-    act_note(a, "%zu of %zu workers live on", left, w.n);
+    act_note(a, "%zu of %zu workers live on, where %lld kB were not enough", left, w.n,
+             (long long)(2 * room >> 10));
     act_flows(a, SOME_COMMITS);
 }
 
