@@ -846,8 +846,9 @@ BEGIN
   RETURN (SELECT epoch FROM bellpush.state) || '-' || bellpush._head();
 END $$;
 
--- New rows.  Where retention has passed `after`, a last row (seq and topic NULL) says so in at_us, as
--- for replay(): who reads on far behind must not step over a hole unawares.
+-- New rows.  The last row (seq and topic NULL) says, read after the others, how far retention has come
+-- (at_us), for who reads on far behind must not step over a hole unawares; and whose history this is
+-- (type: the epoch), for some of the rows may be of a new one.
 CREATE OR REPLACE FUNCTION bellpush.read(after bigint, max_rows int, max_bytes bigint)
 RETURNS SETOF bellpush.log_row
 LANGUAGE plpgsql VOLATILE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -862,8 +863,8 @@ BEGIN
     WHERE r.bytes <= $3 OR r.nr = 1
     ORDER BY r.seq;
   RETURN QUERY
-    SELECT NULL::bigint, NULL, NULL, NULL, NULL, NULL::bytea, pruned_to, NULL::bigint, NULL::int
-    FROM bellpush.state WHERE pruned_to > $1;
+    SELECT NULL::bigint, NULL, epoch, NULL, NULL, NULL::bytea, pruned_to, NULL::bigint, NULL::int
+    FROM bellpush.state;
 END $$;
 
 -- MQTT 5 section 4.7 as an anchored regular expression.
@@ -891,7 +892,7 @@ END $$;
 
 -- The past of one reader, without what has expired.  Exact topics are found by index; with a
 -- wildcard, at most max_scan rows are looked at.  The last row (topic NULL) says up to where
--- everything has been looked at (go on from there), and as at_us how far retention had come when
+-- everything has been looked at (go on from there), as type the epoch, and as at_us how far retention had come when
 -- the rows had been read: a dropped partition is gone for older snapshots, too, so only a mark
 -- that is read later tells whether some of them are missing.  Hence VOLATILE: a snapshot each.
 CREATE OR REPLACE FUNCTION bellpush.replay(after bigint, filters text[], max_rows int,
@@ -954,7 +955,7 @@ BEGIN
   CLOSE rows;
   r := NULL;
   r.seq := upto;
-  r.at_us := (SELECT pruned_to FROM bellpush.state);
+  SELECT s.pruned_to, s.epoch INTO r.at_us, r.type FROM bellpush.state s;
   RETURN NEXT r;
 END $$;
 

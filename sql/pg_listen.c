@@ -257,6 +257,13 @@ static void on_read(void *arg, const PGresult *result, const char *why)
         refuse(l, rc == RC_NOMEM ? "out of memory" : "read() gave rows of another form");
         return;
     }
+    if (page.foreign) { /* whose cursors would these rows get?  hello() says it */
+        tell_recorder(l, &page);
+        pg_page_fini(&page);
+        l->want_hello = l->want_read = l->want_gate = true;
+        pg_listen_next(l);
+        return;
+    }
     bool full = page.n == PAGE_ROWS ||
                 (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= (size_t)l->page_bytes);
     l->page_bytes = l->page_bytes < PAGE_BYTES / 2 ? 2 * l->page_bytes + 1024 : PAGE_BYTES;
