@@ -153,8 +153,11 @@ void pg_listen_standing(struct pg_listen *l)
         server_state(l->server, SOURCE_LISTENING, "");
     else
         server_state(l->server, SOURCE_POLLING,
-                     "LISTEN is silent, there seems to be a pooler between (PgBouncer with "
-                     "transaction pooling?): set listen_database to a direct connection");
+                     l->direct ? "LISTEN is silent, though the session is our own: is PostgreSQL's "
+                                 "queue of notifications full (pg_notification_queue_usage())?"
+                               : "LISTEN is silent, there seems to be a pooler between (PgBouncer "
+                                 "with transaction pooling?): set listen_database to a direct "
+                                 "connection");
 }
 
 static void heard_something(struct pg_listen *l)
