@@ -153,8 +153,11 @@ void pg_listen_standing(struct pg_listen *l)
         server_state(l->server, SOURCE_LISTENING, "");
     else
         server_state(l->server, SOURCE_POLLING,
-                     "LISTEN is silent, there seems to be a pooler between (PgBouncer with "
-                     "transaction pooling?): set listen_database to a direct connection");
+                     l->direct ? "LISTEN is silent, though the session is our own: is PostgreSQL's "
+                                 "queue of notifications full (pg_notification_queue_usage())?"
+                               : "LISTEN is silent, there seems to be a pooler between (PgBouncer "
+                                 "with transaction pooling?): set listen_database to a direct "
+                                 "connection");
 }
 
 static void heard_something(struct pg_listen *l)
@@ -255,6 +258,13 @@ static void on_read(void *arg, const PGresult *result, const char *why)
     enum rc rc = pg_page_read(result, l->server->epoch, &page);
     if (rc != RC_OK) {
         refuse(l, rc == RC_NOMEM ? "out of memory" : "read() gave rows of another form");
+        return;
+    }
+    if (page.foreign) { /* whose cursors would these rows get?  hello() says it */
+        tell_recorder(l, &page);
+        pg_page_fini(&page);
+        l->want_hello = l->want_read = l->want_gate = true;
+        pg_listen_next(l);
         return;
     }
     bool full = page.n == PAGE_ROWS ||

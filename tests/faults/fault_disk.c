@@ -106,7 +106,6 @@ static void notify_queue_full(struct act *a)
     disk_fill(queue, QUEUE_LEAVE);
     if (!act_wait(a, queue_is_full, a->site, FILLS_MS))
         act_fail(a, "the queue of notifications is never full");
-    evidence_status(a, 0, "database.state", "away");
     evidence_log(a, 0, "No space left on device");
     act_last(a, act_choose(a, 2000, 10000));
     PQfinish(sleeper);
@@ -114,7 +113,9 @@ static void notify_queue_full(struct act *a)
     free(queue);
     /* Looking at it is what makes PostgreSQL shorten it. */
     free(cluster_sql(a->site->dsn, "SELECT pg_notification_queue_usage()"));
-    database_back(a);
+    evidence_status(a, 0, "database.state", "listening");
+    act_heard(a);
+    act_flows(a, 20);
 }
 
 FAULT(notify_queue_full, .name = "notify-queue-full",

@@ -187,7 +187,7 @@ static void leave_little(struct act *a, const struct workers *w, int64_t bytes)
 static void memory_limit(struct act *a)
 {
     struct workers w = find_workers(a);
-    int64_t none = gauge_sum(a, "counts.no_memory"), room = act_choose(a, 8 << 20, 32 << 20);
+    int64_t none = gauge_sum(a, "counts.no_memory"), room = act_choose(a, 2 << 20, 12 << 20);
     size_t left = 0;
 
     if (w.n == 0 || gauge_memory_kb(w.pids[0], "VmSize") > SANITIZED_KB) {

@@ -136,16 +136,16 @@ static double descriptors(pid_t pid)
     return n;
 }
 
-static struct worker *worker_of(struct growth *g, size_t front, pid_t pid)
+static struct worker *worker_of(struct growth *g, size_t front, pid_t pid, int64_t now)
 {
     for (struct worker *w = g->workers; w; w = w->next)
-        if (w->pid == pid && now_ms() - w->last_ms < FORGOTTEN_MS)
+        if (w->pid == pid && now - w->last_ms < FORGOTTEN_MS)
             return w;
     struct worker *w = calloc(1, sizeof *w);
     if (!w)
         abort();
     *w = (struct worker){
-        .next = g->workers, .pid = pid, .front = front, .first_ms = now_ms(), .last_ms = now_ms()
+        .next = g->workers, .pid = pid, .front = front, .first_ms = now, .last_ms = now
     };
     return g->workers = w;
 }
@@ -161,7 +161,7 @@ void growth_sample(struct growth *g)
             double kb = private_kb(pids[k]), fds = descriptors(pids[k]);
             if (kb < 0 || fds < 0)
                 continue;
-            struct worker *w = worker_of(g, i, pids[k]);
+            struct worker *w = worker_of(g, i, pids[k], now);
             w->last_ms = now;
             measure_add(&w->private_kb, now - w->first_ms, kb);
             measure_add(&w->descriptors, now - w->first_ms, fds);

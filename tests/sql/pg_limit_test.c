@@ -75,10 +75,30 @@ START_TEST(a_notify_waits_until_it_can_be_recorded)
 }
 END_TEST
 
+/* No pooler is suspected where none can be. */
+START_TEST(a_server_that_cannot_notify_is_polled)
+{
+    static const char *const settings[] = { "probe=100ms", NULL };
+    struct rig *r = rig_listening(dsn, settings);
+    char *name = cluster_sql(dsn, "SELECT current_database()");
+    char *owner = cluster_dsn(cluster_shared(), name);
+
+    run_sql(owner, "REVOKE EXECUTE ON FUNCTION pg_notify FROM public");
+    rig_until_state(r, SOURCE_POLLING);
+    rig_until_why(r, "queue of notifications");
+    run_sql(owner, "GRANT EXECUTE ON FUNCTION pg_notify TO public");
+    rig_until_state(r, SOURCE_LISTENING);
+    rig_free(r);
+    free(name);
+    free(owner);
+}
+END_TEST
+
 SUITE(pg_limit)
 {
     tcase_add_unchecked_fixture(tc, rig_cluster, NULL);
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, a_full_queue_of_notifications_is_not_a_large_event);
     tcase_add_test(tc, a_notify_waits_until_it_can_be_recorded);
+    tcase_add_test(tc, a_server_that_cannot_notify_is_polled);
 }
