@@ -112,9 +112,7 @@ static void say_failed(struct publish *p, const struct publication *done)
     case RC_DENIED:
         if (p->by_event)
             problem_reply(p->request, headers, 422,
-                          "An event of this source and id was published before, and it was "
-                          "another: %s.",
-                          why);
+                          "Another event of this source and id was published before (%s).", why);
         else
             problem_reply(p->request, headers, 422,
                           "This Idempotency-Key was used before, for something else.");

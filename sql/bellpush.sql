@@ -671,7 +671,7 @@ BEGIN
     FROM unnest($9, $10) WITH ORDINALITY u(k, h, nr) JOIN bellpush.idempotency i ON i.key = k
     WHERE i.hash <> h;
   IF other IS NOT NULL THEN
-    RAISE 'bellpush: event % was used for another content', other USING ERRCODE = 'BP001';
+    RAISE 'bellpush: event %: its key was used for another', other USING ERRCODE = 'BP001';
   END IF;
   IF fresh <> '{}' THEN
     SELECT (bellpush.publish_batch(

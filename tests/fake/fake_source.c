@@ -383,7 +383,7 @@ static void take_place_once(struct source *s, struct source_call *c)
         if (known && known->hash != c->digests[i]) {
             c->rc = RC_DENIED;
             c->why = fake_must(malloc(80));
-            snprintf(c->why, 80, "bellpush: event %zu was used for another content", i);
+            snprintf(c->why, 80, "bellpush: event %zu: its key was used for another", i);
             while (s->key_count > keys)
                 free(s->keys[--s->key_count].key);
             return;

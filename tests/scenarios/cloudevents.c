@@ -118,10 +118,15 @@ START_TEST(numbers_stay_as_they_were_written)
     publish_ok(text("topic=%s", topic), STRUCTURED,
                SLICE("{\"specversion\":\"1.0\",\"type\":\"t\",\"source\":\"/s\",\"id\":\"1\",\n"
                      " \"data\": [1.10, 1E2, -0, 9007199254740993]}"));
-    struct answer *a =
-        stage_get(text("/poll?topic=%s&since=%s&wait=0&format=cloudevents", topic, cursor));
-    answer_expect(a, "\"data\":[1.10,1E2,-0,9007199254740993]}");
-    answer_close(a);
+    for (bool told = false; !told;) { /* by another process perhaps, a moment later */
+        struct answer *a =
+            stage_get(text("/poll?topic=%s&since=%s&wait=5&format=cloudevents", topic, cursor));
+        struct slice said = answer_body(a);
+        told = memmem(said.at, said.len, "\"id\":\"1\"", 8) != NULL;
+        if (told)
+            answer_expect(a, "\"data\":[1.10,1E2,-0,9007199254740993]}");
+        answer_close(a);
+    }
 }
 END_TEST
 
@@ -352,7 +357,7 @@ START_TEST(headers_that_are_none_are_400)
                                        "ce-subject: %4",
                                        "ce-subject: \"open",
                                        "ce-subject: \"open\\\"",
-                                       "ce-subject:",
+                                       "ce-subject: \"\"",
                                        "ce-time: yesterday",
                                        "ce-datacontenttype: text/x",
                                        "ce-a-b: x",

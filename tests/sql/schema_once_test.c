@@ -51,9 +51,9 @@ START_TEST(another_content_is_refused_and_takes_all_with_it)
 {
     db_do(db, ONCE2("'{1,2}'", "'{k,l}'", "'{h,g}'"));
     ck_assert_str_eq(db_error(db, ONCE3("'{m,l,n}'", "'{h,other,h}'")),
-                     "BP001 bellpush: event 1 was used for another content");
+                     "BP001 bellpush: event 1: its key was used for another");
     ck_assert_str_eq(db_error(db, ONCE3("'{m,n,m}'", "'{h,h,other}'")),
-                     "BP001 bellpush: event 2 was used for another content");
+                     "BP001 bellpush: event 2: its key was used for another");
     ck_assert_str_eq(db_ask(db, LOG), "a=1 b=2");
     ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.idempotency"), "2");
 }
