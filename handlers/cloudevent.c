@@ -11,7 +11,6 @@
 #include "handlers/cloudevent.h"
 
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,22 +27,9 @@ struct cloudevent_item {
     unsigned char digest[DIGEST_LEN];
 };
 
-static bool wrong(struct batch_error *e, int status, const char *format, ...) PRINTF(3, 4);
-
-static bool wrong(struct batch_error *e, int status, const char *format, ...)
-{
-    va_list arguments;
-
-    e->status = status;
-    va_start(arguments, format);
-    vsnprintf(e->why, sizeof(e->why), format, arguments);
-    va_end(arguments);
-    return false;
-}
-
 static bool no_memory(struct batch_error *e)
 {
-    return wrong(e, 503, "out of memory");
+    return batch_wrong(e, 503, "out of memory");
 }
 
 /* ---- which mode (HTTP binding, section 3) --------------------------------------------------- */
@@ -133,9 +119,9 @@ static bool take(struct batch_error *e, struct cloudevent_item *item, struct dra
     if (rc == RC_NOMEM)
         return no_memory(e);
     if (rc != RC_OK)
-        return wrong(e, 400, "it %s", reason);
+        return batch_wrong(e, 400, "it %s", reason);
     if (!cloudevent_valid(item->root, why, sizeof(why)))
-        return wrong(e, 400, "%s", why);
+        return batch_wrong(e, 400, "%s", why);
     json_put_compact(&item->text, text);
     if (item->text.nomem)
         return no_memory(e);
@@ -150,9 +136,10 @@ static bool take(struct batch_error *e, struct cloudevent_item *item, struct dra
     if (draft->topic.len == 0)
         draft->topic = member_of(item->root, "bellpushtopic");
     if (draft->topic.len == 0)
-        return wrong(e, 400,
-                     "it has no topic: say topic=orders/42 in the address, or give the event the "
-                     "attribute bellpushtopic");
+        return batch_wrong(
+            e, 400,
+            "it has no topic: say topic=orders/42 in the address, or give the event the "
+            "attribute bellpushtopic");
     *e = batch_check(conf, draft);
     if (e->status != 0)
         return false;
@@ -207,13 +194,13 @@ static bool put_header(struct headers *h, struct slice attribute, struct slice v
     snprintf(name, sizeof(name), "%.*s", (int)attribute.len, attribute.at);
     h->scratch.len = 0;
     if (!unquote(value, &h->scratch))
-        return wrong(e, 400, "header ce-%s has a quote that does not end", name);
+        return batch_wrong(e, 400, "header ce-%s has a quote that does not end", name);
     enum rc rc = percent_decode(&plain, buf_slice(&h->scratch), false);
     if (rc == RC_SYNTAX)
-        (void)wrong(e, 400, "header ce-%s has a %% that is not followed by two hexadecimal digits",
-                    name);
+        (void)batch_wrong(
+            e, 400, "header ce-%s has a %% that is not followed by two hexadecimal digits", name);
     else if (rc == RC_OK && !utf8_valid(buf_slice(&plain)))
-        (void)wrong(e, 400, "header ce-%s is not UTF-8 when it is decoded", name);
+        (void)batch_wrong(e, 400, "header ce-%s is not UTF-8 when it is decoded", name);
     if (h->text.len > 1)
         buf_putc(&h->text, ',');
     cloudevent_put_member(&h->text, name, e->status ? SLICE("") : buf_slice(&plain));
@@ -230,13 +217,14 @@ static void on_header(void *arg, struct slice name, struct slice value)
         return;
     name = (struct slice){ name.at + prefix.len, name.len - prefix.len };
     if (slice_is(name, SLICE("datacontenttype")))
-        wrong(h->error, 400,
-              "ce-datacontenttype must not be sent: it is Content-Type that says it");
+        batch_wrong(h->error, 400,
+                    "ce-datacontenttype must not be sent: it is Content-Type that says it");
     else if (!cloudevent_name_valid(name))
-        wrong(h->error, 400,
-              "ce-%.*s is no name of an attribute: those have 1 to 20 of the letters a to z and "
-              "digits",
-              (int)(name.len < 60 ? name.len : 60), name.len ? name.at : "");
+        batch_wrong(
+            h->error, 400,
+            "ce-%.*s is no name of an attribute: those have 1 to 20 of the letters a to z and "
+            "digits",
+            (int)(name.len < 60 ? name.len : 60), name.len ? name.at : "");
     else
         (void)put_header(h, name, value);
 }
@@ -328,20 +316,20 @@ static bool read_batch(struct cloudevents *c, struct slice body,
     struct slice array = trim(body);
 
     if (array.len < 2 || array.at[0] != '[' || array.at[array.len - 1] != ']')
-        return wrong(&c->error, 400, "the body is not a JSON array of events");
+        return batch_wrong(&c->error, 400, "the body is not a JSON array of events");
     struct slice inside = trim((struct slice){ array.at + 1, array.len - 2 });
     if (inside.len == 0)
         return true;
     size_t n = count_elements(inside);
     if (n > (size_t)conf->max_batch)
-        return wrong(&c->error, 413, "the batch has %zu events; one publish may have %lld", n,
-                     (long long)conf->max_batch);
+        return batch_wrong(&c->error, 413, "the batch has %zu events; one publish may have %lld", n,
+                           (long long)conf->max_batch);
     if (!make_room(c, n))
         return false;
     for (size_t i = 0; i < n; i++) {
         struct batch_error e = { 0 };
         if (!take(&e, &c->items[i], &c->drafts[i], element_cut(&inside), terms, conf))
-            return wrong(&c->error, e.status, "event %zu: %.300s", i, e.why);
+            return batch_wrong(&c->error, e.status, "event %zu: %.300s", i, e.why);
     }
     return true;
 }
@@ -363,9 +351,9 @@ bool cloudevents_read(struct cloudevents *c, const struct request *r, enum cloud
     case CLOUDEVENT_FOREIGN:
         break;
     }
-    return wrong(&c->error, 415,
-                 "CloudEvents are read as " CLOUDEVENT_TYPE
-                 ", application/cloudevents-batch+json (UTF-8), or by their ce- headers");
+    return batch_wrong(&c->error, 415,
+                       "CloudEvents are read as " CLOUDEVENT_TYPE
+                       ", application/cloudevents-batch+json (UTF-8), or by their ce- headers");
 }
 
 void cloudevents_fini(struct cloudevents *c)
