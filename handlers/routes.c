@@ -18,7 +18,7 @@ enum { READ = METHOD_GET | METHOD_HEAD };
 static void serve_help(const struct visit *);
 
 static const struct route {
-    const char *path;
+    const char *path; /* that ends in "/x/": whatever is below it */
     unsigned methods;
     void (*serve)(const struct visit *);
     bool knows_visitors; /* what it answers depends on who asks: a bad token is refused */
@@ -27,6 +27,7 @@ static const struct route {
     { "/poll", READ, poll_serve, true },
     { "/stream", READ, stream_lines, true },
     { "/publish", METHOD_POST, publish_serve, true },
+    { "/hook/", READ | METHOD_POST, hook_serve, false },
     { "/status", READ, status_serve, false },
     { "/ready", READ, status_ready, false },
     { "/metrics", READ, status_metrics, false },
@@ -44,10 +45,19 @@ static const struct {
     { "OPTIONS", METHOD_OPTIONS },
 };
 
+static bool is_for(const struct route *route, struct slice path)
+{
+    struct slice own = slice_of(route->path);
+
+    if (own.len > 1 && own.at[own.len - 1] == '/' && path.len > own.len)
+        path.len = own.len;
+    return slice_is(path, own);
+}
+
 static const struct route *route_for(struct slice path)
 {
     for (size_t i = 0; i < LENGTH(routes); i++)
-        if (slice_is(path, slice_of(routes[i].path)))
+        if (is_for(&routes[i], path))
             return &routes[i];
     return NULL;
 }
@@ -145,6 +155,7 @@ static void serve_help(const struct visit *v)
         "since=CURSOR\n"
         "GET  /stream?topic=T    newline-delimited JSON; format=frame for the oldest browsers\n"
         "POST /publish?topic=T   the body is the event; Authorization: Bearer KEY\n"
+        "POST /hook/NAME         a webhook that bellpush.define_hook() has defined\n"
         "GET  /status /ready /metrics\n"
         "\n"
         "T is a topic (orders/42) or a filter (orders/+/status, orders/%23), and may be repeated.\n"
