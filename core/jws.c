@@ -103,6 +103,21 @@ static enum rc read_header(struct slice encoded, struct header *out, struct refu
 
 /* --- the signature --------------------------------------------------------------------------- */
 
+static enum rc explain_no_key(const struct keyring *ring, const struct header *h,
+                              struct refusal *refusal)
+{
+    const char *name = algorithm_name(h->algorithm);
+    if (keyring_count_of(ring, h->algorithm) == 0)
+        return refusal_set(refusal, FLAW_ALGORITHM,
+                           "signed with %s, for which there is no key here", name);
+    if (!h->kid.at)
+        return refusal_set(refusal, FLAW_UNKNOWN_KEY,
+                           "it must name its key (kid): there are more than %d for %s",
+                           KEYRING_TRIES_MAX, name);
+    return refusal_set(refusal, FLAW_UNKNOWN_KEY,
+                       "signed with an unknown key: no %s key has its kid", name);
+}
+
 static enum rc judge_signature(const struct keyring *ring, const struct header *h,
                                struct slice signed_bytes, struct slice signature,
                                struct refusal *refusal)
@@ -113,13 +128,7 @@ static enum rc judge_signature(const struct keyring *ring, const struct header *
     case VERDICT_NOMEM:
         return refusal_set(refusal, FLAW_NOMEM, "out of memory");
     case VERDICT_NO_KEY:
-        if (keyring_count_of(ring, h->algorithm) == 0)
-            return refusal_set(refusal, FLAW_ALGORITHM,
-                               "signed with %s, for which there is no key here",
-                               algorithm_name(h->algorithm));
-        return refusal_set(refusal, FLAW_UNKNOWN_KEY,
-                           "signed with an unknown key: no %s key here has its kid",
-                           algorithm_name(h->algorithm));
+        return explain_no_key(ring, h, refusal);
     case VERDICT_BAD:
         break;
     }

@@ -1,8 +1,7 @@
 /*
  * keyring.c - the keys whose signatures count.
  *
- * At most KEYRING_MAX, so looking through all of them is quicker than anything clever, and a token
- * without a kid costs a bounded number of verifications.
+ * At most KEYRING_MAX, so looking through all of them is quicker than anything clever.
  */
 #include "core/keyring.h"
 #include "core/keyring_priv.h"
@@ -115,6 +114,8 @@ enum verdict keyring_verify(const struct keyring *ring, enum algorithm algorithm
     enum verdict verdict = VERDICT_NO_KEY;
     if (kid.at && kid.len == 0)
         return VERDICT_NO_KEY; /* it names a key "", and no key has a name like that */
+    if (!kid.at && keyring_count_of(ring, algorithm) > KEYRING_TRIES_MAX)
+        return VERDICT_NO_KEY;
     for (size_t i = 0; i < ring->n && verdict != VERDICT_GOOD; i++) {
         const struct key *key = &ring->keys[i];
         if (key->algorithm != algorithm || (kid.at && !slice_is(slice_of(key->kid), kid)))

@@ -14,6 +14,7 @@
 
 enum {
     KEYRING_MAX = 64,         /* keys */
+    KEYRING_TRIES_MAX = 8,    /* verifications of one signature */
     KEYRING_KID_MAX = 255,    /* bytes */
     KEYRING_JWKS_MAX = 262144 /* bytes of a JWK Set */
 };
@@ -47,8 +48,9 @@ enum rc keyring_add_jwks(struct keyring *, struct slice json, struct buf *errors
                          struct buf *warnings) MUST_USE;
 
 /*
- * Is this the signature of these bytes by one of the keys of this algorithm?  Those with this kid
- * are asked; kid NULL (SLICE_NONE): all of them.  Constant-time where a secret is compared.
+ * Is this the signature of these bytes by one of the keys of this algorithm?  The one with this kid
+ * is asked; kid NULL (SLICE_NONE): all of them, but none when they are more than KEYRING_TRIES_MAX,
+ * for a stranger should not cost milliseconds.  Constant-time where a secret is compared.
  */
 enum verdict keyring_verify(const struct keyring *, enum algorithm, struct slice kid,
                             struct slice bytes, struct slice signature) MUST_USE;

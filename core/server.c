@@ -74,6 +74,21 @@ static void on_prepare(uv_prepare_t *prepare)
         uv_idle_stop(&s->idle);
 }
 
+/* ---- memory -------------------------------------------------------------------------------- */
+
+static void on_shed(struct turn *turn)
+{
+    struct server *s = CONTAINER(turn, struct server, shed);
+
+    journal_reset(s->journal, s->head);
+}
+
+void server_no_memory(struct server *s, const char *what)
+{
+    health_no_memory(s, what);
+    turn_add(s, &s->shed); /* not now: somebody may be looking at an event in it */
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
@@ -83,6 +98,7 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     *s = (struct server){ .loop = loop, .conf = conf, .slots_fd = -1, .log = { .fd = 2 } };
     s->log.level = LOG_INFO;
     s->turns_end = &s->turns;
+    s->shed.run = on_shed;
     snprintf(s->mode, sizeof(s->mode), "commit");
     s->hub = hub_new();
     s->journal = journal_new((size_t)conf->journal_events, (size_t)conf->journal_bytes);
@@ -194,7 +210,7 @@ void server_events(struct server *s, struct event *const *events, size_t n, int6
         if (seq <= s->head)
             continue;
         if (journal_append(s->journal, events[i]) != RC_OK)
-            health_no_memory(s, "the journal"); /* it begins anew from here */
+            server_no_memory(s, "the journal"); /* it begins anew from here */
         s->stats.deliveries += hub_publish(s->hub, events[i]);
         s->head = seq;
         s->head_time_us = event_fields(events[i])->time_us;
@@ -264,7 +280,7 @@ struct grant server_grant(struct server *s, int64_t wanted_ms)
     if (percent >= 100) {
         g = (struct grant){ .refuse = true, .slot = -1 };
         g.retry_ms = jitter(s->conf->retry_ms * RETRY_FULL_FACTOR);
-        s->stats.refused++;
+        health_refused(s);
     } else if (percent >= 95) {
         g.hold_ms = 0;
         g.retry_ms = jitter(s->conf->retry_ms * RETRY_FULL_FACTOR / 2);

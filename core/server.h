@@ -67,7 +67,7 @@ struct server {
 
     /* private to server.c */
     struct follow *followers;
-    struct turn *turns, **turns_end;
+    struct turn *turns, **turns_end, shed;
     uv_prepare_t prepare; /* runs the turns just before the loop waits */
     uv_idle_t idle;       /* active while turns remain: keeps the loop from waiting */
 };
@@ -103,6 +103,13 @@ void server_gate(struct server *, const struct gate_entry *, size_t n);
 
 /* How the source stands; again and again while it cannot be reached: each call is an attempt. */
 void server_state(struct server *, enum source_state, const char *why);
+
+/*
+ * There was no memory for something ("an answer"), and somebody has gone without it: noted, and
+ * what can be done without is given up at the end of this turn: the journal.  Readers behind it ask
+ * the database.
+ */
+void server_no_memory(struct server *, const char *what);
 
 /* --- for handlers: capacity (DESIGN.md section 5) --------------------------------------------- */
 

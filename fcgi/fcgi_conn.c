@@ -98,7 +98,7 @@ static void on_late(struct alarm *alarm)
 
 static void close_short(struct fcgi_conn *c)
 {
-    health_no_memory(front_of(c)->server, "a connection");
+    server_no_memory(front_of(c)->server, "a connection");
     fcgi_conn_close(c, "out of memory");
 }
 
@@ -187,7 +187,7 @@ static void hand_up(struct fcgi_conn *c, struct slice params, struct request_hea
 
     r->head = head;
     if (c->surplus) {
-        r->server->stats.refused++;
+        health_refused(r->server);
         answer_problem(r, 503, "This server has no room for more connections now.",
                        SURPLUS_RETRY_S);
         return;
@@ -199,7 +199,7 @@ static void hand_up(struct fcgi_conn *c, struct slice params, struct request_hea
     enum rc rc = params_head(params, head, &scratch);
     r->head_only = slice_is(head->method, SLICE("HEAD"));
     if (rc == RC_NOMEM) {
-        health_no_memory(r->server, "a request");
+        server_no_memory(r->server, "a request");
         answer_problem(r, 503, "This server is short of memory.", SURPLUS_RETRY_S);
     } else if (rc != RC_OK)
         answer_problem(r, 400, "The request's address or headers are malformed.", 0);

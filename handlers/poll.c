@@ -147,7 +147,7 @@ static void answer_from(struct poll *p, const char *cursor)
         put_body(p, cursor, &body);
     put_head(p, buf_slice(&etag), body.len, &head);
     if (p->events.nomem || body.nomem || head.nomem || etag.nomem) {
-        health_no_memory(p->request->server, "an answer");
+        server_no_memory(p->request->server, "an answer");
         refuse(p, "Out of memory.");
     } else {
         reply_begin(p->request, unchanged ? 304 : 200, buf_slice(&head));
@@ -278,7 +278,7 @@ static void on_failed(struct follow *f, enum rc rc)
     }
     stop(p);
     if (rc == RC_NOMEM)
-        health_no_memory(f->server, "a reader");
+        server_no_memory(f->server, "a reader");
     refuse(p, rc == RC_LIMIT ? "Too many questions to the database wait. Try again soon."
                              : "Out of memory.");
     dispose(p);

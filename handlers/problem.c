@@ -64,6 +64,6 @@ void problem_retry(struct request *r, struct slice headers, int status, int64_t 
 
 void problem_no_memory(struct request *r, struct slice headers, const char *detail)
 {
-    health_no_memory(r->server, "an answer");
+    server_no_memory(r->server, "an answer");
     problem_retry(r, headers, 503, r->server->conf->retry_ms, "%s", detail);
 }

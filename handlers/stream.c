@@ -210,7 +210,7 @@ static int64_t rights_alarm_ms(const struct stream *s)
     if (ends_us == 0)
         return -1;
     int64_t left_ms = (ends_us - gate_now_us() + 999) / 1000;
-    if (!s->expiring && !s->follow.who.asked && left_ms > EXPIRING_MS)
+    if (!s->expiring && !s->follow.who.asked)
         left_ms -= EXPIRING_MS;
     return left_ms < 0 ? 0 : left_ms;
 }
@@ -318,7 +318,7 @@ static enum rc on_event(struct follow *f, struct event *event)
     struct slice bytes;
 
     if (encode_event(event, face_of(s)->encoding, &bytes) != RC_OK) {
-        health_no_memory(server_of(s), "an event");
+        server_no_memory(server_of(s), "an event");
         return finish_at(s, s->told, END_TROUBLE, some_retry(server_of(s)));
     }
     reply_lend(s->request, event, bytes);
@@ -362,7 +362,7 @@ static void on_failed(struct follow *f, enum rc rc)
     struct stream *s = CONTAINER(f, struct stream, follow);
 
     if (rc == RC_NOMEM)
-        health_no_memory(f->server, "a reader");
+        server_no_memory(f->server, "a reader");
     (void)finish(s, END_TROUBLE, some_retry(server_of(s)));
 }
 

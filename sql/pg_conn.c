@@ -225,14 +225,16 @@ static void on_io(void *arg, int events)
     c->calls++;
     if (events & UV_READABLE)
         alive = PQconsumeInput(c->pg);
+    pg_error_line(alive ? "" : PQerrorMessage(c->pg), why); /* libpq will add to it */
     bool finished = take_results(c);
-    alive &= PQstatus(c->pg) != CONNECTION_BAD;
+    if (alive && PQstatus(c->pg) == CONNECTION_BAD) {
+        alive = false;
+        pg_error_line(PQerrorMessage(c->pg), why);
+    }
     if (alive && (events & UV_READABLE))
         c->contact_ms = uv_now(c->loop->uv);
     if (!alive && c->farewell[0])
         memcpy(why, c->farewell, sizeof(why));
-    else
-        pg_error_line(alive ? "" : PQerrorMessage(c->pg), why);
     /* The server's last words may still be an answer; but its reason for hanging up is none. */
     if (tell_notifications(c, unasked) && finished && (alive || pg_error_none(c->result)))
         answer(c);

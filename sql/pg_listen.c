@@ -1,9 +1,10 @@
 /*
  * pg_listen.c - the listening connection: hears the bell, reads the log, feeds the server.
  *
- *      AWAY -> CONNECTING -> SUBSCRIBING -> GREETING -> CATCHING_UP -> LIVE
- *        ^          |             |             |            |          |
- *        '----------+-------------+-------------+------------+----------'  lost, or refused
+ *      AWAY -> CONNECTING -> (MEETING) -> SUBSCRIBING -> GREETING -> CATCHING_UP -> LIVE
+ *        ^          |             |             |            |           |           |
+ *        '----------+-------------+-------------+------------+-----------+-----------'  lost, or
+ *                                                                                       refused
  *
  * LISTEN comes first and is committed before the log is read: what is committed later rings, what
  * was committed earlier is read, and nothing falls between.  hello() tells which history this is
@@ -41,6 +42,7 @@ enum {
     GATE_MS = 30 * 1000,
     PATIENCE_MS = 10 * 1000,
     REFUSED_MS = 5 * 1000, /* a person must act first: no hurry */
+    SHORT_MS = 500,        /* no memory: what others had may be free now */
 };
 
 uint64_t pg_listen_patience(const struct pg_listen *l)
@@ -102,8 +104,15 @@ static void on_down(void *owner, const char *why)
 /* The server answers, but not as it should: a person must act. */
 static void refuse(struct pg_listen *l, const char *why)
 {
+    uint64_t retry_ms = REFUSED_MS;
+
+    if (strncmp(why, "out of memory", 13) == 0) { /* ours, or libpq's: ask for less at a time */
+        server_no_memory(l->server, "a page of the log");
+        l->page_bytes /= 4;
+        retry_ms = SHORT_MS;
+    }
     pg_conn_close(l->conn);
-    go_away(l, why, REFUSED_MS);
+    go_away(l, why, retry_ms);
 }
 
 static void refuse_result(struct pg_listen *l, const PGresult *result, const char *why)
@@ -249,7 +258,8 @@ static void on_read(void *arg, const PGresult *result, const char *why)
         return;
     }
     bool full = page.n == PAGE_ROWS ||
-                (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= PAGE_BYTES);
+                (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= (size_t)l->page_bytes);
+    l->page_bytes = l->page_bytes < PAGE_BYTES / 2 ? 2 * l->page_bytes + 1024 : PAGE_BYTES;
     l->server->stats.reads++;
     l->read_ms = pg_listen_now(l);
     l->want_read |= full;
@@ -274,7 +284,7 @@ static void read_on(struct pg_listen *l)
 
     pg_put_int8(after, l->after);
     pg_put_int4(rows, PAGE_ROWS);
-    pg_put_int8(bytes, PAGE_BYTES);
+    pg_put_int8(bytes, l->page_bytes); /* of a larger event the log gives one */
     l->asked_ms = pg_listen_now(l);
     l->read_counts = l->elected;
     l->answering = l->rung;
@@ -287,6 +297,8 @@ static void read_on(struct pg_listen *l)
 
 /* ---- hello --------------------------------------------------------------------------------------
  */
+
+static void subscribe(struct pg_listen *l);
 
 static void on_hello(void *arg, const PGresult *result, const char *why)
 {
@@ -326,6 +338,10 @@ static void on_hello(void *arg, const PGresult *result, const char *why)
     char name[EPOCH_MAX + 1];
     snprintf(name, sizeof(name), "%.*s", (int)epoch.len, epoch.at);
     l->after = server_epoch(l->server, name, pg_field_number(result, 0, 2, 0), head);
+    if (l->state == PG_MEETING) {
+        subscribe(l);
+        return;
+    }
     if (head > l->after)
         pg_listen_want_read(l);
     pg_listen_standing(l);
@@ -369,9 +385,8 @@ static enum rc put_listen(struct pg_listen *l, struct buf *sql, const char *chan
     return rc;
 }
 
-static void on_up(void *owner)
+static void subscribe(struct pg_listen *l)
 {
-    struct pg_listen *l = owner;
     const struct conf_list *channels = &l->server->conf->channels;
     struct buf sql = BUF_EMPTY;
 
@@ -390,6 +405,19 @@ static void on_up(void *owner)
     if (rc != RC_OK)
         refuse(l, rc == RC_SYNTAX ? "a channel's name cannot be said in this encoding"
                                   : "out of memory");
+}
+
+/* The first time hello() comes before LISTEN, too: see pg_recorder.c. */
+static void on_up(void *owner)
+{
+    struct pg_listen *l = owner;
+
+    if (l->server->epoch[0]) {
+        subscribe(l);
+        return;
+    }
+    l->state = PG_MEETING;
+    say_hello(l);
 }
 
 static const struct pg_conn_ops conn_ops = { on_up, on_down, on_notified, on_notified_all };
@@ -473,6 +501,7 @@ struct pg_listen *pg_listen_new(struct source *source)
         return NULL;
     l->source = source;
     l->server = source->server;
+    l->page_bytes = PAGE_BYTES;
     randombytes_buf(random, sizeof(random));
     sodium_bin2hex(l->worker, sizeof(l->worker), random, sizeof(random));
     snprintf(l->probe, sizeof(l->probe), "bellpush_probe_%s", l->worker);

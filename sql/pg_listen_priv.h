@@ -18,8 +18,9 @@
 enum pg_listen_state {
     PG_AWAY, /* waiting for the next attempt */
     PG_CONNECTING,
+    PG_MEETING,     /* hello() under way, the log's place not yet known */
     PG_SUBSCRIBING, /* LISTEN under way */
-    PG_GREETING,    /* hello() under way, the first time */
+    PG_GREETING,    /* hello() under way, now that we listen */
     PG_CATCHING_UP, /* reading what was missed */
     PG_LIVE,
 };
@@ -39,7 +40,8 @@ struct pg_listen {
 
     int64_t after;           /* read on from here */
     int64_t joined_at;       /* the log's head just after we had begun to listen */
-    int64_t max_event_bytes; /* a page may end so much before its limit */
+    int64_t max_event_bytes; /* a page may end so much before its limit, */
+    int64_t page_bytes;      /* which is less while memory is short */
     bool direct;             /* the session is our own */
     bool prepared;           /* and knows bellpush_read */
     bool hearing;            /* LISTEN is known to work */

@@ -30,8 +30,13 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct pg_watch *w = (struct pg_watch *)poll;
 
-    /* A broken socket is both: libpq finds out what is wrong when it reads. */
-    w->fn(w->arg, status < 0 ? UV_READABLE | UV_WRITABLE : events);
+    /* A broken socket is both: libpq finds out what is wrong when it reads.  libuv has stopped
+       watching it, but the server's last words may be read first and the error only then. */
+    if (status < 0) {
+        events = UV_READABLE | UV_WRITABLE;
+        w->events = 0;
+    }
+    w->fn(w->arg, events);
 }
 
 static void on_poll_closed(uv_handle_t *handle)

@@ -237,9 +237,9 @@ static void on_refused(struct pg_pool *p, struct source_call *call, const PGresu
 {
     const char *state = pg_error_state(result);
     const char *said = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    enum rc rc = pg_error_rc(state);
+    enum rc rc = pg_error_rc(result);
 
-    if (pg_error_cure(state) == PG_CURE_REPEAT && ++call->tries < TRIES_MAX) {
+    if (pg_error_cure(result) == PG_CURE_REPEAT && ++call->tries < TRIES_MAX) {
         again(p, call);
         return;
     }
@@ -393,7 +393,7 @@ static void dispatch(struct pg_pool *p)
         if (pg_conn_ask(m->conn, call->sql, call->params, call->n, ANSWER_MS, on_reply, m) !=
             RC_OK) {
             m->call = NULL;
-            health_no_memory(p->server, "a statement");
+            server_no_memory(p->server, "a statement");
             fail_soon(p, call, RC_NOMEM, "out of memory");
         }
     }

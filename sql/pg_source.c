@@ -116,6 +116,8 @@ void source_free(struct source *s, void (*done)(void *arg), void *arg)
 
 static struct source_call *take(struct source *s, struct source_call *call)
 {
+    if (!call)
+        server_no_memory(s->server, "a statement");
     return call && pg_pool_take(s->pool, call) ? call : NULL;
 }
 

@@ -325,6 +325,25 @@ START_TEST(keys_are_told_apart_by_their_kid)
 }
 END_TEST
 
+START_TEST(among_many_keys_a_token_must_name_its_own)
+{
+    struct buf errors = BUF_EMPTY;
+    struct keyring *ring = ring_of_secret("a", SECRET);
+    struct buf nameless = hmac_token(HS256, CLAIMS);
+    struct buf named = hmac_token(SLICE("{\"alg\":\"HS256\",\"kid\":\"a\"}"), CLAIMS);
+    struct slice other = SLICE("a third secret, of somebody else");
+    for (size_t i = 1; i < KEYRING_TRIES_MAX; i++)
+        ck_assert_int_eq(keyring_add(ring, SLICE(""), SLICE("HS256"), other, &errors), RC_OK);
+    accepted(ring, buf_slice(&nameless), CLAIMS);
+    ck_assert_int_eq(keyring_add(ring, SLICE(""), SLICE("HS256"), other, &errors), RC_OK);
+    refused_as(ring, buf_slice(&nameless), FLAW_UNKNOWN_KEY);
+    accepted(ring, buf_slice(&named), CLAIMS);
+    buf_fini(&nameless);
+    buf_fini(&named);
+    keyring_free(ring);
+}
+END_TEST
+
 START_TEST(a_kid_is_a_name_and_nothing_else)
 {
     static const char *const kids[] = {
@@ -687,6 +706,36 @@ START_TEST(an_es256_signature_of_zeros_or_of_the_order_is_refused)
 }
 END_TEST
 
+/* What is right may not be followed by more. */
+START_TEST(nothing_may_follow_a_signature)
+{
+    static const char *const algorithms[] = { "EdDSA", "ES256", "RS256" };
+    struct evp_pkey_st *pkeys[] = { signer_ed25519(), signer_ec("P-256"), signer_rsa(2048) };
+    struct keyring *ring = keyring_new();
+    for (size_t i = 0; i < LENGTH(pkeys); i++) {
+        char header[32];
+        struct buf text = BUF_EMPTY, signature = BUF_EMPTY;
+        snprintf(header, sizeof header, "{\"alg\":\"%s\"}", algorithms[i]);
+        add_pkey(ring, "", algorithms[i], pkeys[i]);
+        mint_unsigned(&text, slice_of(header), CLAIMS);
+        signer_sign(&signature, pkeys[i], buf_slice(&text), false);
+        for (size_t more = 0; more < 4; more++) {
+            struct buf token = token_of_signature(slice_of(header), buf_slice(&signature));
+            if (more == 0)
+                accepted(ring, buf_slice(&token), CLAIMS);
+            else
+                refused_as(ring, buf_slice(&token), FLAW_SIGNATURE);
+            buf_putc(&signature, '\0');
+            buf_fini(&token);
+        }
+        buf_fini(&text);
+        buf_fini(&signature);
+        signer_fini(pkeys[i]);
+    }
+    keyring_free(ring);
+}
+END_TEST
+
 START_TEST(a_signature_of_another_length_is_refused)
 {
     static const char *const algorithms[] = { "EdDSA", "ES256", "RS256" };
@@ -780,6 +829,7 @@ SUITE(jws)
     tcase_add_test(tc, a_public_key_is_never_a_secret);
     tcase_add_test(tc, a_key_that_comes_with_the_token_is_not_trusted);
     tcase_add_test(tc, keys_are_told_apart_by_their_kid);
+    tcase_add_test(tc, among_many_keys_a_token_must_name_its_own);
     tcase_add_test(tc, a_kid_is_a_name_and_nothing_else);
     tcase_add_test(tc, a_very_long_kid_is_no_name_of_a_key);
     tcase_add_test(tc, a_kid_must_be_a_string);
@@ -796,6 +846,7 @@ SUITE(jws)
     tcase_add_test(tc, claims_need_not_be_ours_to_be_signed);
     tcase_add_test(tc, an_es256_signature_in_der_is_refused);
     tcase_add_test(tc, an_es256_signature_of_zeros_or_of_the_order_is_refused);
+    tcase_add_test(tc, nothing_may_follow_a_signature);
     tcase_add_test(tc, a_signature_of_another_length_is_refused);
     tcase_add_test(tc, without_a_key_nothing_is_accepted);
     tcase_add_test(tc, a_reason_repeats_nothing_of_the_token);

@@ -423,20 +423,34 @@ END_TEST
 /* With an exponent of 1 everything is its own signature. */
 START_TEST(an_rsa_exponent_is_odd_and_above_1)
 {
-    static const char *const exponents[] = { "AQ", "AA", "Ag", "AQAA", "AAAAAAAAAAAAAAAA" };
-    struct buf modulus = BUF_EMPTY;
-    for (size_t i = 0; i < 341; i++)
-        buf_putc(&modulus, '9');
-    buf_puts(&modulus, "8");
-    for (size_t i = 0; i < LENGTH(exponents); i++) {
-        struct buf key = BUF_EMPTY;
-        buf_printf(&key, "\"kty\":\"RSA\",\"alg\":\"RS256\",\"n\":\"%.*s\",\"e\":\"%s\"",
-                   (int)modulus.len, modulus.at, exponents[i]);
+    static const struct {
+        const char *e, *words;
+    } cases[] = {
+        { "AQAB", NULL },
+        { "Aw", NULL },
+        { "AQ", "make no" },
+        { "AA", "make no" },
+        { "Ag", "make no" },
+        { "AQAA", "make no" },
+        { "AQAAAAAAAAAB", "small e" },
+    };
+    struct evp_pkey_st *rsa = signer_rsa(2048);
+    struct buf jwk = BUF_EMPTY, key = BUF_EMPTY;
+    signer_jwk(&jwk, rsa, "\"alg\":\"RS256\",");
+    const char *usual = memmem(jwk.at, jwk.len, "AQAB\"}", 6);
+    ck_assert_ptr_nonnull(usual);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        key.len = 0;
+        buf_printf(&key, "%.*s%s\"", (int)(usual - jwk.at - 1), jwk.at + 1, cases[i].e);
         buf_putc(&key, '\0');
-        wrong(key.at, "");
-        buf_fini(&key);
+        if (cases[i].words)
+            wrong(key.at, cases[i].words);
+        else
+            taken(key.at, ALGORITHM_RS256);
     }
-    buf_fini(&modulus);
+    buf_fini(&jwk);
+    buf_fini(&key);
+    signer_fini(rsa);
 }
 END_TEST
 

@@ -183,6 +183,32 @@ START_TEST(a_draining_server_holds_nothing)
 }
 END_TEST
 
+START_TEST(short_of_memory_it_does_without_the_journal)
+{
+    struct event_fields fields = { .epoch = "e", .seq = 6, .topic = SLICE("t") };
+    struct event *event;
+
+    ck_assert_int_eq(server_epoch(&server, "e", 0, 5), 5);
+    event = event_new(&fields);
+    ck_assert_ptr_nonnull(event);
+    server_events(&server, &event, 1, 8);
+    event_unref(event);
+    ck_assert_uint_eq(journal_count(server.journal), 1);
+    server.log.level = LOG_ERROR;
+    server_no_memory(&server, "a test");
+    ck_assert_uint_eq(journal_count(server.journal), 1); /* somebody may be looking */
+    uv_run(&loop, UV_RUN_NOWAIT);
+    ck_assert_uint_eq(journal_count(server.journal), 0);
+    ck_assert_int_eq(journal_floor(server.journal), 8); /* nothing is missing above */
+    ck_assert_uint_eq(server.stats.no_memory, 1);
+    fields.seq = 9;
+    event = event_new(&fields);
+    server_events(&server, &event, 1, 9);
+    event_unref(event);
+    ck_assert_uint_eq(journal_count(server.journal), 1);
+}
+END_TEST
+
 SUITE(server)
 {
     tcase_add_checked_fixture(tc, server_make, server_unmake);
@@ -193,4 +219,5 @@ SUITE(server)
     tcase_add_test(tc, retry_times_are_spread);
     tcase_add_test(tc, one_request_processes_share_their_holds);
     tcase_add_test(tc, a_draining_server_holds_nothing);
+    tcase_add_test(tc, short_of_memory_it_does_without_the_journal);
 }

@@ -5,7 +5,7 @@
 
 #include "tests/fake/fake_priv.h"
 
-enum { LATE = 16 + 1 }; /* entries: nothing has been told yet, and nothing is */
+static bool late; /* nothing is told of itself */
 
 void fake_gate(struct source *s, const struct gate_entry *entries, size_t n)
 {
@@ -15,17 +15,18 @@ void fake_gate(struct source *s, const struct gate_entry *entries, size_t n)
         memcpy(s->gate.entries, entries, n * sizeof(*entries));
     s->gate.n = n;
     s->gate.told = false;
+    s->gate.given = true;
     fake_work(s);
 }
 
-void fake_gate_late(struct source *s)
+void fake_gate_late(bool is)
 {
-    s->gate.n = LATE;
+    late = is;
 }
 
 void fake_gate_tell(struct source *s)
 {
-    if (s->gate.told || s->gate.n == LATE)
+    if (s->gate.told || (late && !s->gate.given))
         return;
     s->gate.told = true;
     server_gate(s->server, s->gate.entries, s->gate.n);

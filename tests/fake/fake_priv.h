@@ -47,7 +47,7 @@ struct fake_key {
 struct fake_gate { /* what bellpush.gate() would say, and bellpush.may() */
     struct gate_entry entries[16];
     size_t n;
-    bool told;
+    bool told, given;
     fake_may_fn *may;
     const struct hook *hook;
     const char *hook_name;

@@ -34,8 +34,8 @@ void fake_clock(struct source *, int64_t ms);          /* commits are dated so m
 
 /* What bellpush.gate() says from now on (copied but for the slices); told at once if connected. */
 void fake_gate(struct source *, const struct gate_entry *, size_t n);
-/* Told of no keys and revocations yet: as in the first moment of a process. */
-void fake_gate_late(struct source *);
+/* Sources made from now on are told nothing before fake_gate(): as in a process's first moment. */
+void fake_gate_late(bool);
 
 /* bellpush.may() for one name; NULL: no to all. */
 typedef bool fake_may_fn(const char *who, enum verb, const char *name);

@@ -19,7 +19,7 @@
 enum {
     PUBLISHERS = 6,
     SUBSCRIBERS = 40,
-    PUBLISHER_ENDS_MS = 20000, /* longest transaction, last statement's deadline, last POST */
+    PUBLISHER_ENDS_MS = 25000, /* longest transaction, last statement's deadline, last POST */
     LAST_EVENTS_MS = 60000,
     ASK_AGAIN_MS = 20,
 };
@@ -290,8 +290,6 @@ static bool subscribers_ended(void *arg)
 
 void load_finish(struct load *l, const char *dsn, int64_t ms)
 {
-    int64_t until = now_ms() + ms;
-
     check_children(l);
     for (int i = 0; i < l->spec.publishers; i++)
         kill(l->publishers[i], SIGTERM);
@@ -303,8 +301,7 @@ void load_finish(struct load *l, const char *dsn, int64_t ms)
     if (!tables_end(&l->spec, dsn, l->shared, LAST_EVENTS_MS))
         fprintf(stderr, "load: the last events are not in the log\n");
     kill(l->subscribers, SIGTERM);
-    int64_t left = until - now_ms();
-    if (!wait_until(subscribers_ended, l, left > 0 ? left : 0))
+    if (!wait_until(subscribers_ended, l, ms))
         fprintf(stderr, "load: some subscribers have not seen the last events\n");
     tables_write(l->spec.folder, dsn);
     load_free(l);

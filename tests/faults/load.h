@@ -2,13 +2,13 @@
  * load.h - the publishers and subscribers of a run: processes of their own, so that they go on
  * while faults are made, each writing its record (records.h).
  *
- *      publisher P     one process each, blocking libpq: transactions of every sort, chosen by seed:
- *                      one event, many, bulk, rolled back, with savepoints, long open, large, JSON,
+ *      publisher P     one process each: transactions of every sort, chosen by seed: one event,
+ *                      many, bulk, rolled back, with savepoints, long open, large, JSON, bytes,
  *                      REPEATABLE READ, watched tables, plain NOTIFY on a recorded channel, and
  *                      POST /publish with an Idempotency-Key, repeated until the outcome is known
  *      subscribers     one process for all: /events (raw and JSON), /stream, long-poll and plain
- *                      polling behind every front; some steady, some leaving and coming back, some
- *                      sleeping for seconds; each goes on from its cursor
+ *                      polling behind every front; some steady, some leaving and coming back,
+ *                      some sleeping for seconds; each goes on from its cursor
  *
  * Both survive everything: a lost connection, a refused one, 503, a cut reply.  They wait as they
  * are told (retry, Retry-After), at most a second, and come back.

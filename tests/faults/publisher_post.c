@@ -14,7 +14,7 @@ enum {
     AGAIN_LEAST_MS = 50,
     AGAIN_MOST_MS = 200,
     AGAIN_TOLD_MS = 1000, /* with a Retry-After, which counts in seconds */
-    LAST_TRIES_MS = 5000,
+    LAST_TRIES_MS = 10000,
     BATCH_MAX = 5,
 };
 

@@ -93,14 +93,13 @@ char *run_folder(const struct run *r)
 /* ---- one load, from its beginning to its verdict ------------------------------------------------
  */
 
-static const char *set_mode(struct act *a)
+static void set_mode(struct act *a)
 {
-    const char *mode = random_next(&a->random) & 1 ? "relay" : "commit";
-    char *sql = text_of("SELECT bellpush.set_mode('%s')", mode);
+    a->mode = random_next(&a->random) & 1 ? "relay" : "commit";
+    char *sql = text_of("SELECT bellpush.set_mode('%s')", a->mode);
 
     free(cluster_sql(a->site->dsn, sql));
     free(sql);
-    return mode;
 }
 
 void run_begin(struct act *a, const char *folder)
@@ -131,12 +130,20 @@ bool run_end(struct act *a, const struct run *r, struct figures *sum, struct buf
     load_finish(a->load, a->site->dsn, FINISH_MS);
     a->load = NULL;
     act_hide();
+    char *crash = site_crash(a->site);
+    if (crash)
+        act_fail(a, "a worker crashed: %s", crash);
+    free(crash);
     bool read = check_folder(a->folder, &figures, &report);
     bool good = read && figures_are_good(&figures) && !a->failed;
     figures_put(line, &figures);
     figures_add(sum, &figures);
-    if (report.len > 0)
+    if (report.len > 0) {
+        FILE *findings = record_open(a->folder, "findings", -1, "w");
+        fprintf(findings, "%.*s", (int)report.len, report.at);
+        fclose(findings);
         fprintf(stderr, "%.*s", (int)report.len, report.at);
+    }
     if (good && !r->keep)
         folder_remove(a->folder);
     buf_fini(&report);
@@ -190,8 +197,8 @@ static struct site *make_fault(const struct run *r, const struct fault *f, const
     if (!a.failed)
         f->run(&a);
     bool good = run_end(&a, r, &t->sum, &line);
-    printf("%-20s %s | %.*s | %.1f s%s\n", f->name, f->what, (int)line.len, line.at,
-           (double)(now_ms() - began) / 1e3, good ? "" : " | FAILED");
+    printf("%-20s %s (%s mode) | %.*s | %.1f s%s\n", f->name, f->what, a.mode, (int)line.len,
+           line.at, (double)(now_ms() - began) / 1e3, good ? "" : " | FAILED");
     fflush(stdout);
     if (!good)
         run_tell(r, &a);
@@ -217,7 +224,7 @@ static void make_flavour(const struct run *r, enum site_flavour flavour,
         if (faults[i]->flavour != flavour)
             continue;
         if (lacks) {
-            printf("%-20s %s | skipped: needs %s\n", faults[i]->name, faults[i]->what, lacks);
+            printf("%-20s %s | skipped: %s\n", faults[i]->name, faults[i]->what, lacks);
             t->skipped++;
             continue;
         }

@@ -26,8 +26,11 @@ static void prepare(struct site *s, struct site_workers *workers)
     free(workers->dsn);
     free(s->publisher_dsn);
     workers->dsn = text_of("host=%s port=5432 user=site dbname=site", far_address(s->extra));
+    /* Both ends: an application that vanishes leaves no open transaction for hours. */
     s->publisher_dsn = text_of("%s connect_timeout=3 tcp_user_timeout=3000 keepalives_idle=2 "
-                               "keepalives_interval=1 keepalives_count=3",
+                               "keepalives_interval=1 keepalives_count=3 "
+                               "options='-c tcp_user_timeout=3s -c tcp_keepalives_idle=2 "
+                               "-c tcp_keepalives_interval=1 -c tcp_keepalives_count=3'",
                                workers->dsn);
 }
 

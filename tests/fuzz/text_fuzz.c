@@ -4,6 +4,7 @@
  */
 #include "core/text.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/mint.h"
 
 #include <jansson.h>
 #include <sodium.h>
@@ -56,6 +57,23 @@ static void check_base64(struct slice s)
     buf_fini(&b);
 }
 
+/* What is read as base64 is exactly what would be written for it. */
+static void check_base64_decode(struct slice s)
+{
+    struct buf bytes = BUF_EMPTY, again = BUF_EMPTY;
+    if (base64_decode(&bytes, s) == RC_OK) {
+        base64_put(&again, buf_slice(&bytes));
+        must(slice_is(buf_slice(&again), s));
+    }
+    bytes.len = again.len = 0;
+    if (base64url_decode(&bytes, s) == RC_OK) {
+        mint_base64url(&again, buf_slice(&bytes));
+        must(slice_is(buf_slice(&again), s));
+    }
+    buf_fini(&bytes);
+    buf_fini(&again);
+}
+
 static void check_measures(struct slice s)
 {
     int64_t n, again;
@@ -82,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (valid)
         check_json(s);
     check_base64(s);
+    check_base64_decode(s);
     check_measures(s);
     free((char *)s.at);
     return 0;

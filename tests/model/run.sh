@@ -21,17 +21,20 @@ check() {
     shift 2
     for word; do
         case $word in
-        *[!A-Z_0-9=]*) [ -z "$promise$settings" ] && promise=$word || break ;;
+        *[!A-Z_0-9=]*)
+            [ -z "$promise$settings" ] || break # the explanation
+            promise=$word
+            ;;
         *) settings="$settings -D$word" ;;
         esac
     done
     work=$(mktemp -d "${TMPDIR:-/tmp}/bellpush-model.XXXXXX")
-    flags='-DSAFETY -DCOLLAPSE' options='' began=$(date +%s)
+    flags='-DSAFETY' options='' began=$(date +%s)
     if [ "$promise" = live ]; then
         flags='-DNFAIR=3' options='-a -f' settings="$settings -DLIVE"
     fi
     case $kind in
-    holds) flags="$flags -O2" ;;
+    holds) flags="$flags -O1" ;;
     fails) flags="$flags -O0" ;; # found soon: the compiler would take longer
     esac
     # shellcheck disable=SC2086
@@ -74,7 +77,8 @@ if [ "${1-}" = --check ]; then
 fi
 
 command -v spin >/dev/null || { echo "spin is missing: make deps" >&2; exit 1; }
-[ $# -gt 0 ] || set -- $(ls ./*.pml | sed 's|^\./\(.*\)\.pml$|\1|')
+[ $# -gt 0 ] || set -- *.pml
 for model; do
+    model=${model%.pml}
     sed -n "s/^ \\* \\(holds\\|fails\\) \\(.*\\)/$model \\1 \\2/p" "$model.pml" | tr -d "\"'\`"
 done | xargs -P "${JOBS:-2}" -L1 ./run.sh --check

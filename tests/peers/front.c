@@ -10,6 +10,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -409,15 +410,14 @@ int front_open_requests(const struct front *f)
     size_t n = front_sockets(f);
     int sum = n > 0 ? 0 : -1;
 
-    for (size_t i = 0; i < n; i++) {
-        char *status = front_ask(f, i, "/status", NULL, ASK_MS);
-        const char *at = status ? strstr(status, "\"open\":") : NULL;
-        if (!at) {
-            free(status);
-            return -1;
-        }
-        sum += atoi(at + strlen("\"open\":"));
-        free(status);
+    for (size_t i = 0; i < n && sum >= 0; i++) {
+        char *body = front_ask(f, i, "/status", NULL, ASK_MS);
+        json_t *status = body ? json_loads(body, 0, NULL) : NULL;
+        const json_t *open = json_object_get(status, "open");
+
+        sum = open ? sum + (int)json_integer_value(open) : -1;
+        json_decref(status);
+        free(body);
     }
     return sum;
 }

@@ -98,6 +98,8 @@ START_TEST(black_hole_is_noticed_at_both_ends)
     far_lose(p.far, FAR_LOSES_ALL);
     rig_until_state(r, SOURCE_AWAY);
     ck_assert_int_lt(now_ms() - began, PATIENCE_MS);
+    ck_assert_str_eq(r->server.source_why, "could not receive data from server: "
+                                           "Connection timed out");
     ck_assert_int_eq(publish(r), -1);
     rig_until(r, "the end of the old sessions", are_gone, &old);
 
