@@ -420,6 +420,7 @@ static void publish(struct work *w)
 /* ---- a delivery -------------------------------------------------------------------------------
  */
 
+/* Lent for longer than the call, because it is a kept request that is served. */
 static void take_header(void *arg, struct slice name, struct slice value)
 {
     struct work *w = arg;

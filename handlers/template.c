@@ -51,7 +51,7 @@ static enum rc fill_one(struct slice what, struct delivery *d, bool escape, stru
 enum rc template_fill(struct slice text, struct delivery *d, bool escape, struct buf *out,
                       char why[TEMPLATE_WHY_MAX])
 {
-    const char *at = text.at, *end = at + text.len;
+    const char *at = text.len ? text.at : "", *end = at + text.len;
 
     while (at < end) {
         const char *open = memchr(at, '{', (size_t)(end - at));

@@ -7,6 +7,7 @@
 #ifndef TESTS_DELIVERIES_H
 #define TESTS_DELIVERIES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct sample {
