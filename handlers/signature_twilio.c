@@ -162,6 +162,8 @@ static void put_variant(struct buf *out, struct slice url, int variant)
 {
     size_t before, port;
 
+    if (url.len == 0)
+        return;
     find_port(url, &before, &port);
     buf_put(out, (struct slice){ url.at, before });
     if (variant == 0)

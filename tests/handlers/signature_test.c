@@ -468,8 +468,8 @@ START_TEST(secrets_of_no_standard_form_are_the_operators_fault)
         "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "whsec_A",
         "whsec_not base64",
-        "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6K"
-        "vg==",
+        ("whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6"
+         "Kvg=="),
         "whpk_AAAA",
         "whpk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", /* of small order: anybody signs */
     };
