@@ -65,6 +65,8 @@ static const struct setting table[] = {
       "events in one publish" },
     { "max_topics",       COUNT,  AT(max_topics),       "100",    1, 100000, NULL,
       "topic filters of one request" },
+    { "cloudevents_source", TEXT, AT(cloudevents_source), "/bellpush", 0, 0, NULL,
+      "format=cloudevents: `source` of events that came without one: a URI" },
     { "journal_events",   COUNT,  AT(journal_events),   "20000",  0, 100000000, NULL,
       "recent events kept in memory" },
     { "journal_bytes",    SIZE,   AT(journal_bytes),    "64m",    0, 1024 * G, NULL,

@@ -43,6 +43,7 @@ struct conf {
     int64_t max_batch;  /* events in one publish */
     int64_t max_topics; /* filters of one request */
     int64_t journal_events, journal_bytes;
+    char *cloudevents_source; /* of events that did not come as CloudEvents: a URI reference */
     /* readers */
     int64_t heartbeat_ms, retry_ms;
     int64_t poll_wait_ms; /* longest hold of a poll */

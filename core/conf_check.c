@@ -190,6 +190,9 @@ enum rc conf_check(struct conf *c, struct buf *errors)
     check_list(c, &c->channels, "channels", channel_error, errors);
     check_list(c, &c->closed, "closed", closed_error, errors);
     check_list(c, &c->cors_origins, "cors_origins", origin_error, errors);
+    if (!uri_reference_valid(slice_of(c->cloudevents_source)))
+        complain(c, errors, "cloudevents_source", c->cloudevents_source,
+                 "is not a URI such as https://example.org/push");
     if (c->max_body_bytes < c->max_event_bytes)
         complain(c, errors, "max_body_bytes", NULL, "is below max_event_bytes");
     if (buf_rc(errors) != RC_OK)

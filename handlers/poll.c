@@ -43,6 +43,7 @@ struct poll {
     char *headers;       /* of struct visit */
     char *callback;      /* NULL: no JSONP */
     char *match;         /* If-None-Match; NULL: none */
+    enum encoding encoding;
     bool has_asked;
     bool at_once;        /* answer when the past is told */
     bool tagged;         /* wait=0: with an ETag */
@@ -226,7 +227,7 @@ static enum rc on_event(struct follow *f, struct event *event)
     struct poll *p = CONTAINER(f, struct poll, follow);
     struct slice bytes;
 
-    if (encode_event(event, ENC_JSON, &bytes) != RC_OK) {
+    if (encode_event(event, p->encoding, f->server->conf, &bytes) != RC_OK) {
         p->events.nomem = true;
         return add(p);
     }
@@ -403,6 +404,7 @@ static void serve(const struct visit *v, const struct query *q)
     p->has_asked = q->since.kind == SINCE_CURSOR;
     p->asked = q->since.cursor;
     p->tagged = q->wait_ms == 0;
+    p->encoding = q->format == FORMAT_CLOUD ? ENC_CLOUD : ENC_JSON;
     p->query_hash = hash_of(v->request->head->query);
     if (!granted(v, p, wanted_ms)) {
         poll_free(p);

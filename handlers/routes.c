@@ -134,7 +134,9 @@ static void serve_options(const struct visit *v, const struct route *route)
         buf_puts(&head, "Access-Control-Allow-Methods: ");
         put_methods(&head, route->methods);
         buf_puts(&head, "\r\nAccess-Control-Allow-Headers: Authorization, Cache-Control, "
-                        "Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID\r\n"
+                        "Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
+                        "ce-bellpushtopic, ce-dataschema, ce-id, ce-source, ce-specversion, "
+                        "ce-subject, ce-time, ce-type\r\n"
                         "Access-Control-Max-Age: 600\r\n");
     }
     buf_put(&head, v->common);

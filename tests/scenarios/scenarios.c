@@ -12,6 +12,7 @@ void scenarios_add(TCase *tc)
     scenarios_stream(tc);
     scenarios_publish(tc);
     scenarios_hook(tc);
+    scenarios_cloudevents(tc);
     scenarios_refused(tc);
     scenarios_crowd(tc);
 }
