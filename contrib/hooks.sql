@@ -39,6 +39,10 @@ SELECT bellpush.define_hook('sms', 'twilio', 'sms/{form.To}', ARRAY['put the aut
 SELECT bellpush.define_hook('clerk', 'standard', 'clerk/{json.type}', ARRAY['whsec_cHV0IHlvdXJzIGhlcmU='],
   type => '{json.type}', options => '{"private": true}');
 
+-- CloudEvents (Knative, Azure Event Grid and others): the secret is a bearer token.
+SELECT bellpush.define_hook('cloud', 'cloudevents', 'cloud', ARRAY['put a long secret here'],
+  options => '{"origins": ["eventgrid.azure.net"], "private": true}');
+
 -- WebSub: the secret and the feed with which you subscribe at the hub; its GET is answered.
 SELECT bellpush.define_hook('feed', 'websub', 'feeds/example', ARRAY['put a long secret here'],
   options => '{"hub.topic": "https://example.org/feed.xml"}');

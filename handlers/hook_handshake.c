@@ -14,7 +14,7 @@
 
 enum { CHALLENGE_MAX = 4096 };
 
-static void say(const struct visit *v, struct slice text)
+void handshake_say(const struct visit *v, struct slice text)
 {
     struct buf head = BUF_EMPTY;
 
@@ -39,7 +39,7 @@ bool handshake_slack(const struct visit *v, struct delivery *d)
 
     if (!type || strcmp(type, "url_verification") != 0 || !json_is_string(challenge))
         return false;
-    say(v, (struct slice){ json_string_value(challenge), json_string_length(challenge) });
+    handshake_say(v, (struct slice){ json_string_value(challenge), json_string_length(challenge) });
     return true;
 }
 
@@ -130,12 +130,57 @@ void handshake_get(const struct visit *v, const json_t *options)
         problem_reply(v->request, v->common, 400,
                       "A parameter hub.… is malformed, too long, or there twice.");
     else if (is_ours(options, &q) && slice_is(buf_slice(&q.mode), SLICE("denied")))
-        say(v, SLICE_NONE); /* the hub will not; nothing to agree with */
+        handshake_say(v, SLICE_NONE); /* the hub will not; nothing to agree with */
     else if (is_ours(options, &q) && may_be(options, buf_slice(&q.mode)) && q.challenge.len > 0)
-        say(v, buf_slice(&q.challenge));
+        handshake_say(v, buf_slice(&q.challenge));
     else
         problem_reply(v->request, v->common, 404,
                       "This hook was not asked for with these hub.mode, hub.topic and "
                       "hub.verify_token. Deliveries come with POST.");
     questions_fini(&q);
+}
+
+/* ---- WebHook-… ------------------------------------------------------------------------------- */
+
+/* Ours, not what was sent: nothing of the request enters the head. */
+static const char *origin_of(const json_t *ours, struct slice given)
+{
+    const char *found = NULL;
+    size_t i;
+    json_t *one;
+
+    json_array_foreach(ours, i, one)
+    {
+        const char *text = json_string_value(one);
+        if (text && slice_is_nocase(slice_of(text), given))
+            found = text;
+    }
+    return found;
+}
+
+static bool is_plain(const char *text)
+{
+    for (; *text; text++)
+        if (*text <= 0x20 || *text >= 0x7f)
+            return false;
+    return true;
+}
+
+void handshake_options(const struct visit *v, const json_t *options)
+{
+    struct slice given = request_header(v->request, "webhook-request-origin");
+    const char *origin = origin_of(json_object_get(options, "origins"), given);
+    struct buf head = BUF_EMPTY;
+
+    if (!origin || !is_plain(origin)) {
+        problem_reply(v->request, v->common, 403,
+                      "This hook does not expect deliveries from this WebHook-Request-Origin.");
+        return;
+    }
+    buf_printf(&head, "Allow: POST\r\nWebHook-Allowed-Origin: %s\r\nWebHook-Allowed-Rate: *\r\n",
+               origin);
+    buf_put(&head, v->common);
+    reply_begin(v->request, 204, buf_slice(&head));
+    reply_end(v->request);
+    buf_fini(&head);
 }

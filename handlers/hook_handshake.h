@@ -13,6 +13,15 @@
  */
 void handshake_get(const struct visit *, const json_t *options);
 
+/*
+ * OPTIONS with WebHook-Request-Origin (HTTP 1.1 Web Hooks for Event Delivery, section 4): those in
+ * the option "origins" may deliver.
+ */
+void handshake_options(const struct visit *, const json_t *options);
+
+/* Answer 200 with this text. */
+void handshake_say(const struct visit *, struct slice text);
+
 /* Slack's url_verification, whose signature was right.  False: it is none. */
 bool handshake_slack(const struct visit *, struct delivery *);
 

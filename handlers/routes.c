@@ -27,7 +27,7 @@ static const struct route {
     { "/poll", READ, poll_serve, true },
     { "/stream", READ, stream_lines, true },
     { "/publish", METHOD_POST, publish_serve, true },
-    { "/hook/", READ | METHOD_POST, hook_serve, false },
+    { "/hook/", READ | METHOD_POST | METHOD_OPTIONS, hook_serve, false },
     { "/status", READ, status_serve, false },
     { "/ready", READ, status_ready, false },
     { "/metrics", READ, status_metrics, false },
@@ -188,6 +188,12 @@ static void refuse_method(const struct visit *v, const struct route *route)
     buf_fini(&allowed);
 }
 
+/* OPTIONS of a sender of webhooks, which wants another answer than a browser. */
+static bool asks_for_itself(const struct request *r, const struct route *route)
+{
+    return (route->methods & METHOD_OPTIONS) && request_header(r, "webhook-request-origin").len > 0;
+}
+
 void routes_serve(struct request *r)
 {
     struct buf common = BUF_EMPTY, token = BUF_EMPTY;
@@ -207,7 +213,7 @@ void routes_serve(struct request *r)
         int shown = (int)(r->head->path.len < 120 ? r->head->path.len : 120);
         problem_reply(r, visit.common, 404, "There is nothing at %.*s; GET / lists what there is.",
                       shown, r->head->path.len ? r->head->path.at : "");
-    } else if (method == METHOD_OPTIONS) {
+    } else if (method == METHOD_OPTIONS && !asks_for_itself(r, route)) {
         serve_options(&visit, route);
     } else if (!(method & route->methods)) {
         refuse_method(&visit, route);

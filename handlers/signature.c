@@ -243,7 +243,7 @@ static const struct scheme {
     { "slack", signature_slack },       { "gitlab", signature_gitlab },
     { "shopify", signature_shopify },   { "twilio", signature_twilio },
     { "standard", signature_standard }, { "websub", signature_websub },
-    { "hmac", signature_hmac },
+    { "hmac", signature_hmac },         { "cloudevents", signature_cloudevents },
 };
 
 static const struct scheme *scheme_of(struct slice name)

@@ -7,9 +7,11 @@
  *      websub    X-Hub-Signature: METHOD=HEX                           body
  *      hmac      whatever its options say
  *      gitlab    X-Gitlab-Token: SECRET                                nothing is signed
+ *      cloudevents   Authorization: Bearer SECRET                      the same
  */
 #include <sodium.h>
 
+#include "core/text.h"
 #include "handlers/signature_priv.h"
 
 /* Where the one signature stands and how it is written. */
@@ -167,17 +169,34 @@ static bool gitlab_id(struct check *c)
     return true;
 }
 
-bool signature_gitlab(struct check *c)
+static bool check_secret(struct check *c, struct slice header, struct slice given)
 {
-    struct slice header = SLICE("X-Gitlab-Token"), given;
     bool right = false;
 
-    if (!check_header(c, header, &given))
-        return false;
     for (size_t i = 0; i < c->hook->n; i++)
         right |= is_secret(given, c->hook->secrets[i]);
     if (!right)
-        return check_fails(c, SIGNATURE_WRONG, "what X-Gitlab-Token has is no secret of this hook");
+        return check_fails(c, SIGNATURE_WRONG, "what %.*s has is no secret of this hook",
+                           (int)header.len, header.at);
     check_content(c, &c->delivery->body, 1);
-    return gitlab_id(c);
+    return true;
+}
+
+bool signature_gitlab(struct check *c)
+{
+    struct slice header = SLICE("X-Gitlab-Token"), given;
+
+    return check_header(c, header, &given) && check_secret(c, header, given) && gitlab_id(c);
+}
+
+/* HTTP 1.1 Web Hooks for Event Delivery, section 3.1. */
+bool signature_cloudevents(struct check *c)
+{
+    struct slice header = SLICE("Authorization"), given, bearer = SLICE("Bearer ");
+
+    if (!check_header(c, header, &given))
+        return false;
+    if (given.len <= bearer.len || !slice_is_nocase((struct slice){ given.at, bearer.len }, bearer))
+        return check_fails(c, SIGNATURE_MISSING, "the header Authorization is not Bearer SECRET");
+    return check_secret(c, header, (struct slice){ given.at + bearer.len, given.len - bearer.len });
 }

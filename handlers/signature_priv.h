@@ -76,5 +76,6 @@ bool signature_gitlab(struct check *);
 bool signature_stripe(struct check *);
 bool signature_standard(struct check *);
 bool signature_twilio(struct check *);
+bool signature_cloudevents(struct check *);
 
 #endif

@@ -251,10 +251,124 @@ START_TEST(redefined_hooks_hold_at_once)
 }
 END_TEST
 
-START_TEST(cloudevents_is_another_door)
+/* ---- CloudEvents ------------------------------------------------------------------------------
+ */
+
+#define EVENT(id) "{\"specversion\":\"1.0\",\"type\":\"t\",\"source\":\"/s\",\"id\":\"" id "\"}"
+
+static struct answer *cloud(const char *authorization, const char *type, struct slice body)
 {
+    const char *headers[] = { authorization, type, NULL };
+
     hook.scheme = SLICE("cloudevents");
-    expect_problem_once(deliver("1"), 422);
+    return stage_ask(
+        &(struct ask){ .method = "POST", .target = "/hook/gh", .headers = headers, .body = body });
+}
+
+#define BEARER "Authorization: Bearer It's a Secret to Everybody"
+#define ONE    "Content-Type: application/cloudevents+json"
+#define BATCH  "Content-Type: application/cloudevents-batch+json"
+
+static void expect_cloud(const char *authorization, const char *type, struct slice body, int status)
+{
+    struct answer *a = cloud(authorization, type, body);
+    struct slice said = answer_body(a);
+
+    ck_assert_msg(answer_status(a) == status, "%d: %.*s", answer_status(a), (int)said.len, said.at);
+    answer_close(a);
+}
+
+START_TEST(cloudevents_need_the_secret)
+{
+    struct slice event = SLICE(EVENT("1"));
+
+    expect_cloud("Authorization: Bearer wrong", ONE, event, 401);
+    expect_cloud("Authorization: Bearer ", ONE, event, 401);
+    expect_cloud("Authorization: It's a Secret to Everybody", ONE, event, 401);
+    expect_cloud("X: y", ONE, event, 401);
+    expect_cloud(BEARER "x", ONE, event, 401);
+    expect_published(0);
+    struct answer *a = cloud("X: y", ONE, event);
+    ck_assert_str_eq(answer_header(a, "WWW-Authenticate"), "Bearer realm=\"bellpush\"");
+    answer_close(a);
+}
+END_TEST
+
+START_TEST(cloudevents_are_published_once_each)
+{
+    expect_cloud(BEARER, ONE, SLICE(EVENT("1")), 200);
+    expect_cloud(BEARER, ONE, SLICE(EVENT("1")), 200);
+    expect_published(1);
+    expect_cloud(BEARER, BATCH, SLICE("[" EVENT("1") "," EVENT("2") "]"), 200);
+    expect_published(2);
+    expect_cloud(BEARER, BATCH, SLICE("[]"), 200);
+    expect_cloud(BEARER, ONE, SLICE("{}"), 400);
+    expect_cloud(BEARER, "Content-Type: application/json", SLICE(EVENT("3")), 415);
+    expect_published(2);
+}
+END_TEST
+
+START_TEST(cloudevents_do_not_choose_their_topic)
+{
+    static const char event[] =
+        "{\"specversion\":\"1.0\",\"type\":\"a/#\",\"source\":\"/s\",\"id\":\"1\","
+        "\"bellpushtopic\":\"elsewhere\"}";
+    struct answer *reader = stage_get("/events?topic=ce/%23"),
+                  *other = stage_get("/events?topic=elsewhere");
+
+    hook.topic = SLICE("ce/{json.type}");
+    expect_cloud(BEARER, ONE, slice_of(event), 200);
+    answer_expect(reader, "topic: ce/a%2F%23\n");
+    loopback_settle();
+    ck_assert_ptr_null(memmem(answer_so_far(other).at, answer_so_far(other).len, "elsewhere", 9));
+    hook.topic = SLICE("{header.x-nothing}");
+    expect_cloud(BEARER, ONE, SLICE(EVENT("2")), 422);
+    hook.topic = SLICE("$SYS/x");
+    expect_cloud(BEARER, ONE, SLICE(EVENT("3")), 500);
+    hook.topic = SLICE("a/+");
+    expect_cloud(BEARER, ONE, SLICE(EVENT("4")), 422);
+    expect_published(1);
+    answer_close(reader);
+    answer_close(other);
+}
+END_TEST
+
+static struct answer *may_i(const char *origin)
+{
+    const char *headers[] = { text("WebHook-Request-Origin: %s", origin), NULL };
+
+    return stage_ask(
+        &(struct ask){ .method = "OPTIONS", .target = "/hook/gh", .headers = headers });
+}
+
+START_TEST(origins_are_asked_for_before_they_deliver)
+{
+    hook.options = SLICE("{\"origins\":[\"events.example\",\"bad\\r\\nX: y\"]}");
+    struct answer *a = may_i("Events.Example");
+    ck_assert_int_eq(answer_status(a), 204);
+    ck_assert_str_eq(answer_header(a, "WebHook-Allowed-Origin"), "events.example");
+    ck_assert_str_eq(answer_header(a, "WebHook-Allowed-Rate"), "*");
+    answer_close(a);
+    expect_problem_once(may_i("other.example"), 403);
+    expect_problem_once(may_i("bad\r\nX: y"), 403);
+    hook.options = SLICE("{}");
+    expect_problem_once(may_i("events.example"), 403);
+    a = stage_ask(&(struct ask){ .method = "OPTIONS", .target = "/hook/gh" }); /* as a browser */
+    ck_assert_int_eq(answer_status(a), 204);
+    ck_assert_ptr_null(answer_header(a, "WebHook-Allowed-Origin"));
+    answer_close(a);
+    fake_hook(source, "gh", NULL);
+    expect_problem_once(may_i("events.example"), 404);
+}
+END_TEST
+
+START_TEST(refusals_say_by_what_one_could_prove_oneself)
+{
+    hook.secrets = &(struct slice){ "another secret", 14 };
+    struct answer *a = deliver("1");
+    expect_problem(a, 401);
+    ck_assert_str_eq(answer_header(a, "WWW-Authenticate"), "Signature realm=\"bellpush\"");
+    answer_close(a);
 }
 END_TEST
 
@@ -406,7 +520,11 @@ SUITE(hook)
     tcase_add_test(tc, definitions_are_not_told_to_who_cannot_sign);
     tcase_add_test(tc, results_that_are_no_topic_are_422);
     tcase_add_test(tc, redefined_hooks_hold_at_once);
-    tcase_add_test(tc, cloudevents_is_another_door);
+    tcase_add_test(tc, cloudevents_need_the_secret);
+    tcase_add_test(tc, cloudevents_are_published_once_each);
+    tcase_add_test(tc, cloudevents_do_not_choose_their_topic);
+    tcase_add_test(tc, origins_are_asked_for_before_they_deliver);
+    tcase_add_test(tc, refusals_say_by_what_one_could_prove_oneself);
     tcase_add_test(tc, ids_of_a_publisher_and_of_a_sender_are_not_the_same);
     tcase_add_test(tc, ids_of_two_hooks_are_not_the_same);
     tcase_add_test(tc, option_id_says_what_names_a_delivery);

@@ -400,6 +400,35 @@ START_TEST(twilio_is_answered_in_its_language)
 }
 END_TEST
 
+START_TEST(cloudevents_come_with_a_secret)
+{
+    const char *topic = stage_topic("ce");
+    const char *hook = define("cloudevents", topic, NULL, SECRET, NULL);
+    const char *id = text("ce-id: %s", topic);
+    const char *right[] = { "Authorization: Bearer " SECRET,
+                            "ce-specversion: 1.0",
+                            "ce-source: /s",
+                            "ce-type: t",
+                            id,
+                            "Content-Type: text/plain",
+                            NULL };
+    const char *wrong[] = {
+        "Authorization: Bearer " SECRET ".", right[1], right[2], right[3], id, right[5], NULL
+    };
+    struct poller p;
+
+    poller_init(&p, text("topic=%s", topic), NULL);
+    expect_problem_once(post(hook, wrong, "x"), 401);
+    expect_problem_once(post(hook, wrong + 1, "x"), 401);
+    expect_done(post(hook, right, "x"), NULL);
+    expect_done(post(hook, right, "x"), NULL);
+    stage_publish(topic, NULL, "end");
+    ck_assert_str_eq(member(poller_next(&p), "publisher_id"), topic);
+    poller_expect(&p, "end");
+    poller_fini(&p);
+}
+END_TEST
+
 /* ---- handshakes ------------------------------------------------------------------------------ */
 
 START_TEST(websub_hub_hears_yes_for_our_topic_only)
@@ -459,6 +488,7 @@ void scenarios_hook(TCase *tc)
     tcase_add_test(tc, stale_deliveries_are_refused);
     tcase_add_test(tc, standard_webhooks_are_heard);
     tcase_add_test(tc, twilio_is_answered_in_its_language);
+    tcase_add_test(tc, cloudevents_come_with_a_secret);
     tcase_add_test(tc, websub_hub_hears_yes_for_our_topic_only);
     tcase_add_test(tc, verify_token_is_asked_for_where_it_is_configured);
 }

@@ -20,7 +20,7 @@ START_TEST(examples_define_a_hook_of_each_scheme)
         PQclear(r);
     }
     ck_assert_str_eq(db_ask(db, "SELECT string_agg(DISTINCT scheme, ' ') FROM bellpush.hooks"),
-                     "github gitlab hmac shopify slack standard stripe twilio websub");
+                     "cloudevents github gitlab hmac shopify slack standard stripe twilio websub");
     /* what services tell is not for everybody; a feed is */
     ck_assert_str_eq(db_ask(db, "SELECT string_agg(name, ' ') FROM bellpush.hooks"
                                 " WHERE options->'private' IS DISTINCT FROM 'true'"),
