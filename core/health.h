@@ -55,7 +55,7 @@ struct health {
     uint64_t short_then;    /* how often till it began */
 
     int64_t wall_us; /* what the wall clock is ahead of the steady one */
-    struct log_flood slow_flood, gap_flood;
+    struct log_flood slow_flood, gap_flood, hook_flood;
 };
 
 void health_init(struct server *);

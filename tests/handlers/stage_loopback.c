@@ -453,6 +453,23 @@ void stage_publish(const char *topic, const char *type, const char *data)
     fake_commit(stage->server.source, &draft, 1);
 }
 
+void stage_define_hook(const struct stage_hook *h)
+{
+    static struct slice secrets[2];
+    static struct hook hook;
+
+    secrets[0] = slice_of(h->old_secret);
+    secrets[1] = slice_of(h->secret);
+    hook = (struct hook){ .rc = RC_OK,
+                          .scheme = slice_of(h->scheme),
+                          .topic = slice_of(h->topic),
+                          .type = slice_of(h->type),
+                          .options = slice_of(h->options ? h->options : "{}"),
+                          .secrets = secrets,
+                          .n = LENGTH(secrets) };
+    fake_hook(stage->server.source, h->name, &hook);
+}
+
 static bool is_open(void *arg)
 {
     return stage->server.open_count == *(size_t *)arg;
