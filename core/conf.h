@@ -17,7 +17,7 @@
 
 #include "core/buf.h"
 
-enum { CONF_SETTINGS_MAX = 64 };
+enum { CONF_SETTINGS_MAX = 96 };
 
 struct conf_list {
     char **at; /* NUL-terminated each */
@@ -62,6 +62,15 @@ struct conf {
     int64_t authorize_for_ms;         /* so long its answers are good */
     struct conf_list closed;          /* filters nobody may subscribe to without a right */
     struct conf_list cors_origins;
+    /* limits; so many a minute where nothing else is said; 0: none */
+    int64_t max_query_bytes;
+    struct conf_list trusted_proxies;     /* networks whose forwarded_header is believed */
+    char *forwarded_header;               /* who the client is, says a trusted proxy */
+    struct conf_list unlimited_addresses; /* networks that are not counted */
+    int64_t requests_per_address, requests_per_subject;
+    int64_t publishes_per_address, publishes_per_subject, publishes_per_key; /* events */
+    int64_t publish_bytes_per_address, publish_bytes_per_subject, publish_bytes_per_key;
+    int64_t open_per_address, open_per_subject; /* replies held at one time */
     /* housekeeping */
     int64_t probe_ms; /* self-probe and head check of the listening connection */
     char *log_file, *log_level;

@@ -3,6 +3,7 @@
  *
  * Everything wrong is told at once, each with the place where it was said.
  */
+#include "core/address.h"
 #include "core/conf_priv.h"
 #include "core/text.h"
 #include "core/topic.h"
@@ -173,6 +174,15 @@ static void check_tokens(const struct conf *c, struct buf *errors)
     check_list(c, &c->session_cookies, "session_cookies", cookie_error, errors);
 }
 
+/* RFC 9110 section 5.1: the name of a field is a token, as that of a cookie is. */
+static void check_limits(const struct conf *c, struct buf *errors)
+{
+    check_list(c, &c->trusted_proxies, "trusted_proxies", networks_error, errors);
+    check_list(c, &c->unlimited_addresses, "unlimited_addresses", networks_error, errors);
+    if (!*c->forwarded_header || cookie_error(c->forwarded_header))
+        complain(c, errors, "forwarded_header", c->forwarded_header, "is not the name of a header");
+}
+
 enum rc conf_check(struct conf *c, struct buf *errors)
 {
     size_t before = errors->len;
@@ -187,6 +197,7 @@ enum rc conf_check(struct conf *c, struct buf *errors)
         return rc;
     check_key(c, errors);
     check_tokens(c, errors);
+    check_limits(c, errors);
     check_list(c, &c->channels, "channels", channel_error, errors);
     check_list(c, &c->closed, "closed", closed_error, errors);
     check_list(c, &c->cors_origins, "cors_origins", origin_error, errors);

@@ -13,7 +13,4 @@ int conf_index(struct slice name);
 enum rc conf_assign(struct conf *, struct slice name, struct slice value, const char *origin,
                     struct buf *errors) MUST_USE;
 
-/* Without blanks and tabs at either end. */
-struct slice conf_trim(struct slice);
-
 #endif

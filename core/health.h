@@ -53,6 +53,9 @@ struct health {
 
     int64_t wall_us; /* what the wall clock is ahead of the steady one */
     struct log_flood slow_flood, gap_flood;
+
+    struct log_flood limit_flood;
+    bool proxy_told; /* the log has named a proxy that is not among trusted_proxies */
 };
 
 void health_init(struct server *);

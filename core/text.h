@@ -55,6 +55,9 @@ void size_put(struct buf *, int64_t bytes);
  */
 bool query_next(struct slice *rest, struct slice *key, struct slice *value);
 
+/* Without blanks and tabs at either end. */
+struct slice slice_trim(struct slice);
+
 /* Equal up to ASCII case? */
 bool slice_is_nocase(struct slice, struct slice);
 

@@ -367,7 +367,7 @@ START_TEST(help_names_every_setting)
             ;
     }
     ck_assert_uint_gt(settings, 25);
-    ck_assert_ptr_nonnull(strstr(help.at, "heartbeat          time, default 15s\n"));
+    ck_assert_ptr_nonnull(strstr(help.at, "heartbeat                 time, default 15s\n"));
     buf_fini(&help);
     buf_fini(&b);
 }
