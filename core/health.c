@@ -21,6 +21,7 @@ enum {
     JUMP_US = 500 * 1000,     /* between two looks; NTP's slewing is a thousand times slower */
     COUNT_MS = 1000,
     MEMORY_CALM_MS = 5 * 1000,
+    ROOM_CALM_MS = 2 * 1000,
 };
 
 static int64_t wall_now_us(void)
@@ -196,10 +197,35 @@ static void look_at_memory(struct server *s)
     h->short_ms = 0;
 }
 
+void health_refused(struct server *s)
+{
+    struct health *h = &s->health;
+
+    h->full_last_ms = uv_now(s->loop);
+    if (!h->full_ms) {
+        h->full_ms = h->full_last_ms;
+        h->full_then = s->stats.refused;
+        log_warn(&s->log, "full: requests are refused, for %zu replies are open", s->open_count);
+    }
+    s->stats.refused++;
+}
+
+static void look_at_room(struct server *s)
+{
+    struct health *h = &s->health;
+
+    if (!h->full_ms || uv_now(s->loop) < h->full_last_ms + ROOM_CALM_MS)
+        return;
+    log_info(&s->log, "room again: for %.1f s %" PRIu64 " requests were refused",
+             seconds_between(h->full_ms, h->full_last_ms), s->stats.refused - h->full_then);
+    h->full_ms = 0;
+}
+
 void health_look(struct server *s)
 {
     look_at_clock(s);
     look_at_memory(s);
+    look_at_room(s);
 }
 
 static size_t count_descriptors(size_t most)

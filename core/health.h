@@ -47,6 +47,9 @@ struct health {
     size_t descriptors; /* open; 0: cannot be known */
     uint64_t counted_ms;
 
+    uint64_t full_ms;       /* requests are refused since; 0: they are not */
+    uint64_t full_last_ms;  /* and when one was, last */
+    uint64_t full_then;     /* how many had been, before */
     uint64_t short_ms;      /* memory is short since; 0: it is not */
     uint64_t short_last_ms; /* and the last time there was none */
     uint64_t short_then;    /* how often till it began */
@@ -71,6 +74,9 @@ int64_t health_lag_ms(const struct server *);
 
 /* An event that was published at time_us has been told. */
 void health_told(struct server *, int64_t time_us);
+
+/* A request is refused because this process is full: counted, noted. */
+void health_refused(struct server *);
 
 /* For server_no_memory(). */
 void health_no_memory(struct server *, const char *what);

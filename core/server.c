@@ -283,7 +283,7 @@ struct grant server_grant(struct server *s, int64_t wanted_ms)
     if (percent >= 100) {
         g = (struct grant){ .refuse = true, .slot = -1 };
         g.retry_ms = jitter(s->conf->retry_ms * RETRY_FULL_FACTOR);
-        s->stats.refused++;
+        health_refused(s);
     } else if (percent >= 95) {
         g.hold_ms = 0;
         g.retry_ms = jitter(s->conf->retry_ms * RETRY_FULL_FACTOR / 2);

@@ -187,7 +187,7 @@ static void hand_up(struct fcgi_conn *c, struct slice params, struct request_hea
 
     r->head = head;
     if (c->surplus) {
-        r->server->stats.refused++;
+        health_refused(r->server);
         answer_problem(r, 503, "This server has no room for more connections now.",
                        SURPLUS_RETRY_S);
         return;

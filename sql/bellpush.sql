@@ -846,8 +846,9 @@ BEGIN
   RETURN (SELECT epoch FROM bellpush.state) || '-' || bellpush._head();
 END $$;
 
--- New rows.  Where retention has passed `after`, a last row (seq and topic NULL) says so in at_us, as
--- for replay(): who reads on far behind must not step over a hole unawares.
+-- New rows.  The last row (seq and topic NULL) says, read after the others, how far retention has come
+-- (at_us), for who reads on far behind must not step over a hole unawares; and whose history this is
+-- (type: the epoch), for some of the rows may be of a new one.
 CREATE OR REPLACE FUNCTION bellpush.read(after bigint, max_rows int, max_bytes bigint)
 RETURNS SETOF bellpush.log_row
 LANGUAGE plpgsql VOLATILE ROWS 100 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -862,8 +863,8 @@ BEGIN
     WHERE r.bytes <= $3 OR r.nr = 1
     ORDER BY r.seq;
   RETURN QUERY
-    SELECT NULL::bigint, NULL, NULL, NULL, NULL, NULL::bytea, pruned_to, NULL::bigint, NULL::int
-    FROM bellpush.state WHERE pruned_to > $1;
+    SELECT NULL::bigint, NULL, epoch, NULL, NULL, NULL::bytea, pruned_to, NULL::bigint, NULL::int
+    FROM bellpush.state;
 END $$;
 
 -- MQTT 5 section 4.7 as an anchored regular expression.
@@ -891,7 +892,7 @@ END $$;
 
 -- The past of one reader, without what has expired.  Exact topics are found by index; with a
 -- wildcard, at most max_scan rows are looked at.  The last row (topic NULL) says up to where
--- everything has been looked at (go on from there), and as at_us how far retention had come when
+-- everything has been looked at (go on from there), as type the epoch, and as at_us how far retention had come when
 -- the rows had been read: a dropped partition is gone for older snapshots, too, so only a mark
 -- that is read later tells whether some of them are missing.  Hence VOLATILE: a snapshot each.
 CREATE OR REPLACE FUNCTION bellpush.replay(after bigint, filters text[], max_rows int,
@@ -954,7 +955,7 @@ BEGIN
   CLOSE rows;
   r := NULL;
   r.seq := upto;
-  r.at_us := (SELECT pruned_to FROM bellpush.state);
+  SELECT s.pruned_to, s.epoch INTO r.at_us, r.type FROM bellpush.state s;
   RETURN NEXT r;
 END $$;
 
@@ -1604,6 +1605,8 @@ DECLARE
   now_at timestamptz := clock_timestamp();
   present bellpush.part;
   p bellpush.part;
+  later bellpush.part;
+  ahead CONSTANT bigint := 60000000; -- so far ahead of now: the clock was wrong then
   first_us bigint;
   last record;
   total bigint;
@@ -1621,6 +1624,7 @@ BEGIN
   SELECT * INTO STRICT present FROM bellpush.part WHERE hi IS NOT NULL ORDER BY lo DESC LIMIT 1;
   EXECUTE format('SELECT at_us FROM bellpush.%I ORDER BY seq LIMIT 1', present.name) INTO first_us;
   IF first_us < bellpush._us(now_at - keep / 16)
+     OR first_us > now_us + ahead
      OR first_us IS NOT NULL AND keep_bytes > 0
         AND pg_total_relation_size(format('bellpush.%I', present.name)::regclass) > keep_bytes / 16
      OR (SELECT last_value FROM bellpush.seq) >= present.hi THEN
@@ -1637,6 +1641,12 @@ BEGIN
   FOR p IN SELECT * FROM bellpush.part
            WHERE hi <= (SELECT max(lo) FROM bellpush.part WHERE hi IS NOT NULL) ORDER BY lo LOOP
     EXECUTE format('SELECT seq, at_us FROM bellpush.%I ORDER BY seq DESC LIMIT 1', p.name) INTO last;
+    IF last.at_us > now_us + ahead THEN -- its end is when the clock was right again, and others began
+      FOR later IN SELECT * FROM bellpush.part WHERE lo > p.lo LOOP
+        EXECUTE format('SELECT at_us FROM bellpush.%I ORDER BY seq LIMIT 1', later.name) INTO first_us;
+        last.at_us := least(last.at_us, first_us);
+      END LOOP;
+    END IF;
     EXIT WHEN busy OR dropped >= 8
       OR last.at_us >= bellpush._us(now_at - keep) AND NOT (keep_bytes > 0 AND total > keep_bytes);
     BEGIN

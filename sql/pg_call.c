@@ -213,6 +213,10 @@ static void answer_replay(struct source_call *call, const PGresult *result, cons
         pg_call_fail(call, rc == RC_NOMEM ? rc : RC_SOURCE, "replay() gave rows of another form");
         return;
     }
+    if (page.foreign) { /* the listening connection will say so soon, and tell of the gap */
+        pg_page_fini(&page);
+        page.upto = call->after;
+    }
     struct replay replay = {
         .rc = RC_OK,
         .events = page.events,

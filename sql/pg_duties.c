@@ -217,11 +217,11 @@ static void on_recorded(void *arg, const PGresult *result, const char *why)
         return;
     if (pg_error_none(result)) {
         l->server->stats.recorded += pg_recorder_committed(l->recorder);
-    } else if (pg_error_cure(pg_error_state(result)) == PG_CURE_NONE) {
+    } else if (pg_error_cure(result) == PG_CURE_NONE) {
         pg_recorder_refused(l->recorder, why);
     } else {
         pg_recorder_postponed(l->recorder);
-        l->record_later = pg_error_cure(pg_error_state(result)) == PG_CURE_OPERATOR;
+        l->record_later = pg_error_cure(result) == PG_CURE_OPERATOR;
         if (l->record_later)
             log_seldom(&l->server->log, &l->trouble, pg_listen_now(l), LOG_WARN,
                        "cannot record NOTIFYs: %s", why);

@@ -25,9 +25,9 @@ enum pg_cure {
     PG_CURE_LATER,    /* a lock was not to be had, or resources are short */
     PG_CURE_OPERATOR, /* schema missing, rights missing, disk full: a person must act */
 };
-enum pg_cure pg_error_cure(const char *sqlstate);
+enum pg_cure pg_error_cure(const PGresult *);
 
-/* The reaction to a publish that failed with this SQLSTATE (see struct publication). */
-enum rc pg_error_rc(const char *sqlstate);
+/* The reaction to a publish that failed so (see struct publication). */
+enum rc pg_error_rc(const PGresult *);
 
 #endif

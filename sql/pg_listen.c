@@ -1,9 +1,10 @@
 /*
  * pg_listen.c - the listening connection: hears the bell, reads the log, feeds the server.
  *
- *      AWAY -> CONNECTING -> SUBSCRIBING -> GREETING -> CATCHING_UP -> LIVE
- *        ^          |             |             |            |          |
- *        '----------+-------------+-------------+------------+----------'  lost, or refused
+ *      AWAY -> CONNECTING -> (MEETING) -> SUBSCRIBING -> GREETING -> CATCHING_UP -> LIVE
+ *        ^          |             |             |            |           |           |
+ *        '----------+-------------+-------------+------------+-----------+-----------'  lost, or
+ *                                                                                       refused
  *
  * LISTEN comes first and is committed before the log is read: what is committed later rings, what
  * was committed earlier is read, and nothing falls between.  hello() tells which history this is
@@ -152,8 +153,11 @@ void pg_listen_standing(struct pg_listen *l)
         server_state(l->server, SOURCE_LISTENING, "");
     else
         server_state(l->server, SOURCE_POLLING,
-                     "LISTEN is silent, there seems to be a pooler between (PgBouncer with "
-                     "transaction pooling?): set listen_database to a direct connection");
+                     l->direct ? "LISTEN is silent, though the session is our own: is PostgreSQL's "
+                                 "queue of notifications full (pg_notification_queue_usage())?"
+                               : "LISTEN is silent, there seems to be a pooler between (PgBouncer "
+                                 "with transaction pooling?): set listen_database to a direct "
+                                 "connection");
 }
 
 static void heard_something(struct pg_listen *l)
@@ -256,6 +260,13 @@ static void on_read(void *arg, const PGresult *result, const char *why)
         refuse(l, rc == RC_NOMEM ? "out of memory" : "read() gave rows of another form");
         return;
     }
+    if (page.foreign) { /* whose cursors would these rows get?  hello() says it */
+        tell_recorder(l, &page);
+        pg_page_fini(&page);
+        l->want_hello = l->want_read = l->want_gate = true;
+        pg_listen_next(l);
+        return;
+    }
     bool full = page.n == PAGE_ROWS ||
                 (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= (size_t)l->page_bytes);
     l->page_bytes = l->page_bytes < PAGE_BYTES / 2 ? 2 * l->page_bytes + 1024 : PAGE_BYTES;
@@ -297,6 +308,8 @@ static void read_on(struct pg_listen *l)
 /* ---- hello --------------------------------------------------------------------------------------
  */
 
+static void subscribe(struct pg_listen *l);
+
 static void on_hello(void *arg, const PGresult *result, const char *why)
 {
     struct pg_listen *l = arg;
@@ -335,6 +348,10 @@ static void on_hello(void *arg, const PGresult *result, const char *why)
     char name[EPOCH_MAX + 1];
     snprintf(name, sizeof(name), "%.*s", (int)epoch.len, epoch.at);
     l->after = server_epoch(l->server, name, pg_field_number(result, 0, 2, 0), head);
+    if (l->state == PG_MEETING) {
+        subscribe(l);
+        return;
+    }
     if (head > l->after)
         pg_listen_want_read(l);
     pg_listen_standing(l);
@@ -378,9 +395,8 @@ static enum rc put_listen(struct pg_listen *l, struct buf *sql, const char *chan
     return rc;
 }
 
-static void on_up(void *owner)
+static void subscribe(struct pg_listen *l)
 {
-    struct pg_listen *l = owner;
     const struct conf_list *channels = &l->server->conf->channels;
     struct buf sql = BUF_EMPTY;
 
@@ -399,6 +415,19 @@ static void on_up(void *owner)
     if (rc != RC_OK)
         refuse(l, rc == RC_SYNTAX ? "a channel's name cannot be said in this encoding"
                                   : "out of memory");
+}
+
+/* The first time hello() comes before LISTEN, too: see pg_recorder.c. */
+static void on_up(void *owner)
+{
+    struct pg_listen *l = owner;
+
+    if (l->server->epoch[0]) {
+        subscribe(l);
+        return;
+    }
+    l->state = PG_MEETING;
+    say_hello(l);
 }
 
 static const struct pg_conn_ops conn_ops = { on_up, on_down, on_notified, on_notified_all };

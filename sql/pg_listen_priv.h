@@ -18,8 +18,9 @@
 enum pg_listen_state {
     PG_AWAY, /* waiting for the next attempt */
     PG_CONNECTING,
+    PG_MEETING,     /* hello() under way, the log's place not yet known */
     PG_SUBSCRIBING, /* LISTEN under way */
-    PG_GREETING,    /* hello() under way, the first time */
+    PG_GREETING,    /* hello() under way, now that we listen */
     PG_CATCHING_UP, /* reading what was missed */
     PG_LIVE,
 };

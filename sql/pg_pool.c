@@ -237,9 +237,13 @@ static void on_refused(struct pg_pool *p, struct source_call *call, const PGresu
 {
     const char *state = pg_error_state(result);
     const char *said = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    enum rc rc = pg_error_rc(state);
+    enum rc rc = pg_error_rc(result);
 
-    if (pg_error_cure(state) == PG_CURE_REPEAT && ++call->tries < TRIES_MAX) {
+    if (!*state) { /* libpq's own trouble, such as memory for the answer: it may be committed */
+        on_broken(p, call, why);
+        return;
+    }
+    if (pg_error_cure(result) == PG_CURE_REPEAT && ++call->tries < TRIES_MAX) {
         again(p, call);
         return;
     }

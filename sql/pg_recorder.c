@@ -24,6 +24,10 @@
  * has not heard what is not yet written; therefore it does not stand for election during its first
  * moments, in which its seniors, who have heard all, are sure to do so (pg_listen.c).
  *
+ * "Drops what it then sees in the log" includes: all that was written since it began to listen.  So
+ * a new process asks how far the log goes before it listens, and reads on from there; asked later,
+ * what was heard and written in between would stay in its queue, to be written again one day.
+ *
  * One thing is delicate.  The log may be faster than the ear: a session that is in a statement
  * hears nothing until its end, but that statement may already see what the recorder has written
  * meanwhile.  Then the event is seen before it is heard; it is kept in a second, small queue

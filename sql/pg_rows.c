@@ -65,6 +65,7 @@ enum rc pg_page_read(const PGresult *result, const char *epoch, struct pg_page *
         page->upto = pg_field_number(result, row, SEQ, page->upto);
         if (PQgetisnull(result, row, TOPIC)) {
             page->pruned_to = pg_field_number(result, row, AT_US, 0);
+            page->foreign = !slice_is(pg_field(result, row, TYPE), slice_of(epoch));
             break;
         }
         struct event *event = event_of(result, row, epoch, &page->bytes);

@@ -177,6 +177,25 @@ START_TEST(shortage_of_memory_is_told_once_and_its_end)
 }
 END_TEST
 
+START_TEST(full_house_is_told_once_and_its_end)
+{
+    s.open_count = s.max_open = 7;
+    for (int i = 0; i < 1000; i++)
+        ck_assert(server_grant(&s, 1000).refuse);
+    health_look(&s);
+    logged_expect(&s.log, "full: requests are refused, for 7 replies are open");
+    ck_assert_int_eq(lines(), 1);
+    s.health.full_ms -= 8000;
+    s.health.full_last_ms -= 3000;
+    s.open_count = 1;
+    health_look(&s);
+    logged_expect(&s.log, "room again: for 5.0 s 1000 requests were refused");
+    health_look(&s);
+    ck_assert_int_eq(lines(), 2);
+    s.open_count = s.max_open = 0;
+}
+END_TEST
+
 START_TEST(another_history_is_named_with_its_cause)
 {
     ck_assert_int_eq(server_epoch(&s, "one", 0, 5), 5);
@@ -214,6 +233,7 @@ SUITE(health)
     tcase_add_test(tc, lag_grows_from_the_moment_something_may_be_untold);
     tcase_add_test(tc, clock_that_is_set_is_noticed_and_named);
     tcase_add_test(tc, shortage_of_memory_is_told_once_and_its_end);
+    tcase_add_test(tc, full_house_is_told_once_and_its_end);
     tcase_add_test(tc, another_history_is_named_with_its_cause);
     tcase_add_test(tc, descriptors_are_counted_but_not_all_the_time);
 }

@@ -74,6 +74,17 @@ int64_t act_choose(struct act *a, int64_t low, int64_t high)
     return random_between(&a->random, low, high);
 }
 
+static void look_up(const struct act *a)
+{
+    static int64_t next_ms;
+
+    act_show(a);
+    if (a->every_second && now_ms() >= next_ms) {
+        a->every_second(a->arg);
+        next_ms = now_ms() + 1000;
+    }
+}
+
 bool act_wait(struct act *a, bool (*fn)(void *arg), void *arg, int64_t ms)
 {
     int64_t end = now_ms() + ms;
@@ -81,7 +92,7 @@ bool act_wait(struct act *a, bool (*fn)(void *arg), void *arg, int64_t ms)
     while (!fn(arg)) {
         if (now_ms() >= end)
             return false;
-        act_show(a);
+        look_up(a);
         poll(NULL, 0, LOOK_AGAIN_MS);
     }
     return true;

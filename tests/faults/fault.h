@@ -26,6 +26,8 @@ struct act { /* one fault being made */
     const char *mode;   /* of the log, at first: "commit" or "relay" */
     uint64_t random;    /* state of its generator; act_choose() */
     bool failed;
+    void (*every_second)(void *arg); /* called while a fault waits; NULL: nobody */
+    void *arg;
     int64_t unheard_since_us;     /* 0: a process listens */
     int64_t logs_at[SITE_FRONTS]; /* evidence_log() looks at what was written from here on */
 };

@@ -32,8 +32,8 @@ static void list(void)
     for (size_t i = 0; i < fault_count(); i++) {
         const struct fault *f = fault_at(i);
         const char *lacks = site_lacks(f->flavour);
-        printf("%-20s %s%s%s%s\n", f->name, f->what, f->soak ? " (soak)" : "",
-               lacks ? "; needs " : "", lacks ? lacks : "");
+        printf("%-20s %s%s%s%s\n", f->name, f->what, f->soak ? " (soak)" : "", lacks ? "; " : "",
+               lacks ? lacks : "");
     }
 }
 

@@ -130,6 +130,10 @@ bool run_end(struct act *a, const struct run *r, struct figures *sum, struct buf
     load_finish(a->load, a->site->dsn, FINISH_MS);
     a->load = NULL;
     act_hide();
+    char *crash = site_crash(a->site);
+    if (crash)
+        act_fail(a, "a worker crashed: %s", crash);
+    free(crash);
     bool read = check_folder(a->folder, &figures, &report);
     bool good = read && figures_are_good(&figures) && !a->failed;
     figures_put(line, &figures);
@@ -220,7 +224,7 @@ static void make_flavour(const struct run *r, enum site_flavour flavour,
         if (faults[i]->flavour != flavour)
             continue;
         if (lacks) {
-            printf("%-20s %s | skipped: needs %s\n", faults[i]->name, faults[i]->what, lacks);
+            printf("%-20s %s | skipped: %s\n", faults[i]->name, faults[i]->what, lacks);
             t->skipped++;
             continue;
         }

@@ -44,7 +44,7 @@ const char *site_lacks(enum site_flavour flavour)
     const struct site_kind *k = kind_of(flavour);
 
     if (flavour != SITE_PLAIN && !k)
-        return "a site that nobody has described";
+        return "nobody has described such a site";
     return k && k->lacks ? k->lacks() : NULL;
 }
 
@@ -131,4 +131,30 @@ bool site_is_well(const struct site *s)
                 return false;
         }
     return !s->spent;
+}
+
+/* The words of lighttpd, which our keeper says as well, and of the sanitizers. */
+static const char *const crashes[] = { "child signalled: 4",  "child signalled: 6",
+                                       "child signalled: 7",  "child signalled: 8",
+                                       "child signalled: 11", "Sanitizer",
+                                       "runtime error" };
+
+char *site_crash(const struct site *s)
+{
+    static const char *const logs[] = { "workers.log", "error.log" };
+    char *line = NULL;
+
+    for (size_t i = 0; i < SITE_FRONTS * LENGTH(logs) && !line; i++) {
+        char *path =
+            text_of("%s/log/%s", front_folder(s->fronts[i / LENGTH(logs)]), logs[i % LENGTH(logs)]);
+        char *text = file_read(path);
+        for (size_t k = 0; text && k < LENGTH(crashes) && !line; k++) {
+            const char *at = strstr(text, crashes[k]);
+            if (at)
+                line = text_of("%s: %.*s", path, (int)strcspn(at, "\n"), at);
+        }
+        free(text);
+        free(path);
+    }
+    return line;
 }

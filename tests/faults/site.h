@@ -49,4 +49,8 @@ void site_free(struct site *); /* NULL: nothing happens */
 /* Not spent, and every worker says that it is ready: fit for the next fault? */
 bool site_is_well(const struct site *);
 
+/* What a log says of a worker that crashed by itself, which whoever keeps it would hide by starting
+   another; gives.  NULL: none did. */
+char *site_crash(const struct site *);
+
 #endif

@@ -87,7 +87,7 @@ static bool make_some(struct soak *s, const char *folder)
     while (!s->act.failed && now_ms() < until) {
         make_one(s);
         if (!s->act.failed)
-            growth_sample(s->growth);
+            growth_sample_backends(s->growth);
     }
     bool good = run_end(&s->act, s->run, &s->sum, &line);
     printf("%6.0f s  %.*s\n", (double)(now_ms() - s->began_ms) / 1e3, (int)line.len, line.at);
@@ -95,6 +95,11 @@ static bool make_some(struct soak *s, const char *folder)
     s->loads++;
     buf_fini(&line);
     return good;
+}
+
+static void on_second(void *arg)
+{
+    growth_sample(arg);
 }
 
 static void find_faults(struct soak *s)
@@ -120,6 +125,8 @@ bool run_soak(const struct run *r)
     find_faults(&s);
     s.act.site = site_start(SITE_PLAIN, run_seed(r, "site"));
     s.growth = growth_new(s.act.site);
+    s.act.every_second = on_second;
+    s.act.arg = s.growth;
     s.began_ms = now_ms();
     s.end_ms = s.began_ms + ms;
     s.round_ms = ms < ROUND_MS ? ms : ROUND_MS;

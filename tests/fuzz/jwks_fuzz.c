@@ -23,7 +23,8 @@ static void check_signatures(const struct keyring *ring)
     memset(ones, 0xFF, sizeof ones);
     for (enum algorithm a = 0; a < ALGORITHM__COUNT; a++)
         for (size_t i = 0; i < LENGTH(lengths); i++) {
-            enum verdict expected = keyring_count_of(ring, a) ? VERDICT_BAD : VERDICT_NO_KEY;
+            size_t n = keyring_count_of(ring, a);
+            enum verdict expected = n > 0 && n <= KEYRING_TRIES_MAX ? VERDICT_BAD : VERDICT_NO_KEY;
             struct slice bytes = SLICE("a.b");
             must(keyring_verify(ring, a, SLICE_NONE, bytes, (struct slice){ zeros, lengths[i] }) ==
                  expected);

@@ -21,7 +21,10 @@ check() {
     shift 2
     for word; do
         case $word in
-        *[!A-Z_0-9=]*) [ -z "$promise$settings" ] && promise=$word || break ;;
+        *[!A-Z_0-9=]*)
+            [ -z "$promise$settings" ] || break # the explanation
+            promise=$word
+            ;;
         *) settings="$settings -D$word" ;;
         esac
     done
@@ -74,7 +77,8 @@ if [ "${1-}" = --check ]; then
 fi
 
 command -v spin >/dev/null || { echo "spin is missing: make deps" >&2; exit 1; }
-[ $# -gt 0 ] || set -- $(ls ./*.pml | sed 's|^\./\(.*\)\.pml$|\1|')
+[ $# -gt 0 ] || set -- *.pml
 for model; do
+    model=${model%.pml}
     sed -n "s/^ \\* \\(holds\\|fails\\) \\(.*\\)/$model \\1 \\2/p" "$model.pml" | tr -d "\"'\`"
 done | xargs -P "${JOBS:-2}" -L1 ./run.sh --check

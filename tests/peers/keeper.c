@@ -37,6 +37,17 @@ static int open_socket(const struct keeper_spec *spec)
     return fd;
 }
 
+/* One that crashes is started again, and nobody would know. */
+static void tell_crash(const struct keeper_spec *spec, pid_t pid, int status)
+{
+    FILE *log = WIFSIGNALED(status) ? fopen(spec->log, "a") : NULL;
+
+    if (!log)
+        return;
+    fprintf(log, "keeper: worker %d: child signalled: %d\n", (int)pid, WTERMSIG(status));
+    fclose(log);
+}
+
 /* The worker runs until it ends (false) or we are told to stop (true). */
 static bool keep_once(const struct keeper_spec *spec, int socket, const sigset_t *heard)
 {
@@ -45,7 +56,7 @@ static bool keep_once(const struct keeper_spec *spec, int socket, const sigset_t
     };
     int64_t began = now_ms();
     pid_t pid = process_start(&worker);
-    int signal;
+    int signal, status = 0;
 
     for (;;) {
         sigwait(heard, &signal);
@@ -53,9 +64,10 @@ static bool keep_once(const struct keeper_spec *spec, int socket, const sigset_t
             process_stop(pid, STOP_MS);
             return true;
         }
-        if (process_ended(pid, NULL))
+        if (process_ended(pid, &status))
             break;
     }
+    tell_crash(spec, pid, status);
     if (now_ms() - began < TOO_FAST_MS) { /* a worker that cannot start: do not spin */
         struct timespec pause = { 0, TOO_FAST_MS * 1000000L };
         sigset_t term;

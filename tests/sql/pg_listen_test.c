@@ -144,6 +144,32 @@ START_TEST(new_epoch_is_noticed_while_live)
 }
 END_TEST
 
+/* Rows of the new history are never told under cursors of the old one, however soon they come. */
+START_TEST(events_of_a_new_epoch_are_told_as_such)
+{
+    struct rig *r = rig_listening(dsn, NULL);
+
+    for (int i = 1; i <= 20; i++) {
+        size_t had = r->count;
+        publish_numbers(dsn, "t", i, i);
+        rig_until_heard(r, had + 1);
+        char *epoch = cluster_sql(dsn, "WITH made AS (SELECT bellpush.new_epoch() AS e), "
+                                       "said AS (SELECT bellpush.publish('u', e) FROM made) "
+                                       "SELECT e FROM made, said");
+        /* It may be heard, or lie in the gap that followers are told of; then it says the truth. */
+        for (int64_t end = now_ms() + 10000; strcmp(epoch, r->server.epoch) != 0;) {
+            ck_assert_int_lt(now_ms(), end);
+            uv_run(&r->loop, UV_RUN_ONCE);
+        }
+        free(epoch);
+    }
+    for (size_t i = 0; i < r->count; i++)
+        if (strcmp(r->heard[i].topic, "u") == 0)
+            ck_assert_str_eq(r->heard[i].data, r->heard[i].epoch);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(missing_schema_is_named_and_awaited)
 {
     char name[32];
@@ -239,6 +265,7 @@ SUITE(pg_listen)
     tcase_add_test(tc, terminated_session_loses_nothing);
     tcase_add_test(tc, retention_that_was_quicker_is_told);
     tcase_add_test(tc, new_epoch_is_noticed_while_live);
+    tcase_add_test(tc, events_of_a_new_epoch_are_told_as_such);
     tcase_add_test(tc, missing_schema_is_named_and_awaited);
     tcase_add_test(tc, newer_schema_is_refused_in_words);
     tcase_add_test(tc, unusable_settings_are_refused_at_start);

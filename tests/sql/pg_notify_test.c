@@ -1,6 +1,7 @@
 /*
  * pg_notify_test.c - plain NOTIFYs become events, once each, and the relay is handed over.
  */
+#include <libpq-fe.h>
 #include <sys/wait.h>
 
 #include "tests/sql/pg_rig.h"
@@ -224,6 +225,34 @@ static bool has_relayed(void *arg)
     return *(uint64_t *)arg == 490; /* the answer may come after the bell */
 }
 
+/* A NOTIFY that comes, and is recorded, while a new process has begun to listen but does not yet
+   know how far the log goes: it will never see it in the log that it reads from there. */
+START_TEST(what_was_recorded_while_a_process_joined_is_not_doubled)
+{
+    pid_t first = start();
+    PGconn *lock = PQconnectdb(dsn);
+
+    until_sql("SELECT count(*) FROM (" LOCK_OF("1", 2) ") x", "1");
+    run_sql(dsn, "NOTIFY orders, '1'");
+    check_log(1);
+    PQclear(PQexec(lock, "BEGIN; LOCK TABLE bellpush.schema_version")); /* hello() waits for it */
+    pid_t second = start();
+    until_sql("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = "
+              "'bellpush.schema_version'::regclass",
+              "t");
+    run_sql(dsn, "NOTIFY orders, '2'");
+    check_log(2);
+    PQclear(PQexec(lock, "COMMIT"));
+    PQfinish(lock);
+    until_sql("SELECT count(*) FROM bellpush.workers", "2");
+    stop(first);
+    ck_assert_int_eq(housekeeper(), second);
+    run_sql(dsn, "NOTIFY orders, '3'");
+    check_log(3);
+    stop(second);
+}
+END_TEST
+
 START_TEST(relay_delivers_sleeps_and_wakes)
 {
     struct rig *r = rig_listening(dsn, NULL);
@@ -304,6 +333,7 @@ SUITE(pg_notify)
     tcase_add_test(tc, two_sources_record_once);
     tcase_add_test(tc, recorder_that_loses_its_connection_loses_nothing);
     tcase_add_test(tc, killed_recorder_loses_and_doubles_nothing);
+    tcase_add_test(tc, what_was_recorded_while_a_process_joined_is_not_doubled);
     tcase_add_test(tc, relay_delivers_sleeps_and_wakes);
     tcase_add_test(tc, killed_relay_is_replaced);
     tcase_add_test(tc, process_reports_itself);

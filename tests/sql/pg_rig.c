@@ -18,8 +18,13 @@ static void on_event(struct subscriber *sub, struct event *event)
         r->heard = realloc(r->heard, r->cap * sizeof(*r->heard));
         ck_assert_ptr_nonnull(r->heard);
     }
-    r->heard[r->count++] =
-        (struct heard){ f->seq, f->flags, slice_dup(f->topic), slice_dup(f->data), f->data.len };
+    struct heard *h = &r->heard[r->count++];
+    *h = (struct heard){ .seq = f->seq,
+                         .flags = f->flags,
+                         .topic = slice_dup(f->topic),
+                         .data = slice_dup(f->data),
+                         .len = f->data.len };
+    snprintf(h->epoch, sizeof(h->epoch), "%s", f->epoch);
 }
 
 static void on_heartbeat(uv_timer_t *timer)

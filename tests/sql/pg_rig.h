@@ -16,6 +16,7 @@
 
 struct heard {
     int64_t seq;
+    char epoch[EPOCH_MAX + 1];
     unsigned flags;
     char *topic, *data; /* NUL added */
     size_t len;

@@ -74,7 +74,7 @@ static void read_on(PGconn *conn, struct reader *r)
     char sql[128];
     snprintf(sql, sizeof sql,
              "SELECT seq, topic, convert_from(data, 'UTF8') FROM bellpush.read("
-             "%lld, 200, 100000)",
+             "%lld, 200, 100000) WHERE seq IS NOT NULL",
              (long long)r->last);
     PGresult *result = PQexec(conn, sql);
     ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));

@@ -112,7 +112,8 @@ static PGresult *rows_after(struct play *p, int64_t after)
     snprintf(sql, sizeof sql,
              p->plan->read ? p->plan->read
                            : "SELECT seq, convert_from(data, 'UTF8')"
-                             " FROM bellpush.read(%lld, 1000, 1000000)",
+                             " FROM bellpush.read(%lld, 1000, 1000000)"
+                             " WHERE seq IS NOT NULL",
              (long long)after);
 #pragma GCC diagnostic pop
     PGresult *rows = PQexec(p->reader, sql);
