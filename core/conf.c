@@ -442,6 +442,14 @@ static bool is_secret(const struct setting *s, const char *value)
     return colon && colon < at;
 }
 
+const char *conf_secret(const struct conf *c, size_t n, const char **origin)
+{
+    if (n >= LENGTH(table) || !is_text(&table[n]) || !is_secret(&table[n], *text_at(c, &table[n])))
+        return NULL;
+    *origin = c->origin[n] ? c->origin[n] : "default";
+    return table[n].name;
+}
+
 void conf_print(const struct conf *c, struct buf *out)
 {
     for (size_t i = 0; i < LENGTH(table); i++) {

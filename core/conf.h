@@ -97,6 +97,12 @@ enum rc conf_set(struct conf *, const char *name_is_value, const char *origin,
 /* Checks that span settings, the closed filters and the channel names; reads publish_key_file. */
 enum rc conf_check(struct conf *, struct buf *errors) MUST_USE;
 
+/*
+ * What is not wrong, but should be known: append a line for each file that holds a secret and is
+ * open to everybody, and one if limits are set that limit nothing in one-request mode.
+ */
+void conf_warn(const struct conf *, bool one_request, struct buf *warnings);
+
 /* Where the value of a setting comes from: "default", "bellpush.conf:12", "environment".  Lent. */
 const char *conf_origin(const struct conf *, const char *setting);
 

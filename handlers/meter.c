@@ -175,6 +175,12 @@ bool meter_address(struct visit *v, char text[ADDRESS_TEXT_MAX + 1])
     if (v->request->counted)
         return true;
     v->request->counted = true;
+    if (slice_is(v->request->head->method, SLICE("OPTIONS"))) {
+        /* Refused, a preflight would keep the page from reading when to come back. */
+        limits_fine(v->server->limits, v->party[PARTY_ADDRESS], FLOW_REQUESTS,
+                    per_minute(v, FLOW_REQUESTS, PARTY_ADDRESS), 1, now_ms(v));
+        return true;
+    }
     if (!has_left(v, FLOW_REQUESTS, PARTY_ADDRESS, 1))
         return false;
     charge(v, FLOW_REQUESTS, PARTY_ADDRESS, 1);

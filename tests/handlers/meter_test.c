@@ -484,6 +484,22 @@ START_TEST(a_page_of_another_origin_can_read_when_to_come_back)
     ck_assert_ptr_nonnull(strstr(answer_header(a, "Access-Control-Expose-Headers"), "Retry-After"));
     ck_assert_str_eq(answer_header(a, "Vary"), "Origin");
     expect_limited(a, "requests_per_address");
+    const char *const preflight[] = { "Origin: https://app.example",
+                                      "Access-Control-Request-Method: GET", NULL };
+    a = stage_ask(&(struct ask){ .method = "OPTIONS", .target = "/poll", .headers = preflight });
+    ck_assert_int_eq(answer_status(a), 204); /* or the page would never get to see the 429 */
+    answer_close(a);
+    loopback_close();
+}
+END_TEST
+
+START_TEST(preflights_count)
+{
+    open_with("requests_per_address=3", NULL, NULL);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(
+            status_once(stage_ask(&(struct ask){ .method = "OPTIONS", .target = "/poll" })), 204);
+    expect_limited(stage_get("/poll?topic=a"), "requests_per_address");
     loopback_close();
 }
 END_TEST
@@ -519,5 +535,6 @@ SUITE(meter)
     tcase_add_test(tc, a_subject_has_so_many_open_wherever_it_is);
     tcase_add_test(tc, no_address_has_more_than_half_of_what_there_is);
     tcase_add_test(tc, a_page_of_another_origin_can_read_when_to_come_back);
+    tcase_add_test(tc, preflights_count);
     tcase_add_test(tc, queries_may_be_kept_shorter);
 }
