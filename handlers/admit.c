@@ -208,10 +208,10 @@ bool admit_is_explicit(const struct visit *v)
 /* "https://shop.example:8443/page" -> "shop.example:8443"; {NULL, 0}: it has none. */
 static struct slice host_of(struct slice url)
 {
-    const char *at = memmem(url.at, url.len, "://", 3);
+    const char *at = url.len > 0 ? memmem(url.at, url.len, "://", 3) : NULL;
     size_t n = 0;
 
-    if (url.len == 0 || !at)
+    if (!at)
         return SLICE_NONE;
     struct slice rest = { at + 3, url.len - (size_t)(at + 3 - url.at) };
     while (n < rest.len && rest.at[n] != '/' && rest.at[n] != '?' && rest.at[n] != '#')
