@@ -76,6 +76,10 @@ void reply_lend(struct request *r, struct event *event, struct slice bytes)
 
 static void release(struct request *r)
 {
+    for (size_t i = 0; i < LENGTH(r->seats); i++) {
+        limits_leave(r->server->limits, r->seats[i]);
+        r->seats[i] = 0;
+    }
     if (!r->open_link)
         return;
     *r->open_link = r->next_open;

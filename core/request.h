@@ -69,6 +69,10 @@ struct request {
 
     uint8_t begun : 1, broken : 1, ended : 1, head_only : 1, one_slot : 1;
     uint8_t kept : 1; /* being served again: head is part of a struct kept */
+
+    /* Limits.  Who is served again is counted once; seats are given back when it is over. */
+    uint8_t counted : 1, counted_subject : 1;
+    uint32_t seats[2];
 };
 
 struct request_head {

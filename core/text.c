@@ -480,3 +480,12 @@ bool slice_is_nocase(struct slice a, struct slice b)
             return false;
     return true;
 }
+
+struct slice slice_trim(struct slice s)
+{
+    while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t'))
+        s = (struct slice){ s.at + 1, s.len - 1 };
+    while (s.len > 0 && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}

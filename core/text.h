@@ -67,6 +67,9 @@ bool uri_reference_valid(struct slice);
  */
 bool query_next(struct slice *rest, struct slice *key, struct slice *value);
 
+/* Without blanks and tabs at either end. */
+struct slice slice_trim(struct slice);
+
 /* Equal up to ASCII case? */
 bool slice_is_nocase(struct slice, struct slice);
 

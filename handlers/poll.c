@@ -19,6 +19,7 @@
 #include "core/text.h"
 #include "handlers/encode.h"
 #include "handlers/listen.h"
+#include "handlers/meter.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 
@@ -389,8 +390,9 @@ static void serve(const struct visit *v, const struct query *q)
 {
     const struct conf *conf = v->server->conf;
     int64_t wanted_ms = q->wait_ms >= 0 ? q->wait_ms : conf->poll_wait_ms;
+    if (!meter_open(v))
+        return;
     struct poll *p = calloc(1, sizeof(*p));
-
     if (!p) {
         problem_no_memory(v->request, v->common, "Out of memory.");
         return;

@@ -19,6 +19,7 @@
 #include "handlers/batch.h"
 #include "handlers/cloudevent.h"
 #include "handlers/listen.h"
+#include "handlers/meter.h"
 #include "handlers/once.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
@@ -163,8 +164,13 @@ static const struct reply_ops reply_ops = { .gone = on_gone, .drain = on_drain }
 
 static void submit(const struct visit *v, const struct draft *drafts, size_t n, struct slice key)
 {
-    struct publish *p = calloc(1, sizeof(*p));
+    size_t bytes = 0;
 
+    for (size_t i = 0; i < n; i++)
+        bytes += drafts[i].data.len;
+    if (!meter_publish(v, n, bytes))
+        return;
+    struct publish *p = calloc(1, sizeof(*p));
     if (p)
         p->headers = slice_dup(v->common);
     if (p && p->headers) {

@@ -290,8 +290,9 @@ enum rc query_parse(struct query *q, struct slice text, struct slice last_event_
     struct slice key, value, since = SLICE_NONE;
 
     *q = (struct query){ .wait_ms = -1, .limit = -1 };
-    if (text.len > QUERY_MAX) {
-        snprintf(q->why, sizeof(q->why), "the query string is longer than %d bytes", QUERY_MAX);
+    if (text.len > (size_t)conf->max_query_bytes) {
+        snprintf(q->why, sizeof(q->why), "the query string is longer than %lld bytes",
+                 (long long)conf->max_query_bytes);
         return RC_LIMIT;
     }
     if (!buf_reserve(&q->bytes, text.len + 1))

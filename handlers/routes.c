@@ -8,6 +8,7 @@
 
 #include "core/text.h"
 #include "handlers/admit.h"
+#include "handlers/meter.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 
@@ -200,6 +201,7 @@ void routes_serve(struct request *r)
     const struct route *route = route_for(r->head->path);
     unsigned method = method_of(r->head->method);
     struct who who = { .rights = NULL };
+    char address[ADDRESS_TEXT_MAX + 1];
 
     if (!r->kept)
         r->server->stats.requests++;
@@ -209,7 +211,9 @@ void routes_serve(struct request *r)
                            .common = buf_slice(&common),
                            .who = &who,
                            .is_head = method == METHOD_HEAD };
-    if (!route) {
+    if (!meter_address(&visit, address)) {
+        /* answered; and nothing else about it was looked at */
+    } else if (!route) {
         int shown = (int)(r->head->path.len < 120 ? r->head->path.len : 120);
         problem_reply(r, visit.common, 404, "There is nothing at %.*s; GET / lists what there is.",
                       shown, r->head->path.len ? r->head->path.at : "");
@@ -217,7 +221,8 @@ void routes_serve(struct request *r)
         serve_options(&visit, route);
     } else if (!(method & route->methods)) {
         refuse_method(&visit, route);
-    } else if (!route->knows_visitors || admit_identify(&visit, &token) == ADMIT_YES) {
+    } else if (!route->knows_visitors ||
+               (admit_identify(&visit, &token) == ADMIT_YES && meter_who(&visit))) {
         route->serve(&visit);
     }
     who_unref(&who);

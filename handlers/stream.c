@@ -28,6 +28,7 @@
 #include "handlers/encode.h"
 #include "handlers/face.h"
 #include "handlers/listen.h"
+#include "handlers/meter.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 
@@ -461,6 +462,8 @@ static void serve(const struct visit *v, struct query *q, enum face_name name)
         reply_end(v->request);
         return;
     }
+    if (!meter_open(v))
+        return;
     grant = server_grant(v->server, FOREVER_MS);
     if (grant.refuse) {
         problem_retry(v->request, v->common, 503, grant.retry_ms,

@@ -47,6 +47,7 @@ static struct stage {
     unsigned topics;
     char topic[32][128];
     bool one_slot;
+    const char *remote;
 } * stage;
 
 /* ---- the transport ----------------------------------------------------------------------- */
@@ -202,7 +203,7 @@ static void fill_head(const struct ask *ask, struct request_head *head, char *ta
     ck_assert_int_eq(percent_decode(path, slice_of(target), false), RC_OK);
     head->path = buf_slice(path);
     head->query = query ? slice_of(query) : SLICE_NONE;
-    head->remote = SLICE("127.0.0.1");
+    head->remote = slice_of(stage->remote);
     head->body_too_large = ask->body.len > (size_t)stage->conf.max_body_bytes;
     if (!head->body_too_large)
         head->body = ask->body;
@@ -404,6 +405,11 @@ struct source *loopback_source(void)
     return stage->server.source;
 }
 
+void loopback_remote(const char *address)
+{
+    stage->remote = address;
+}
+
 void loopback_take(struct answer *a, bool takes)
 {
     a->stopped = !takes;
@@ -513,6 +519,7 @@ void loopback_open(const char *const *settings)
     ck_assert(sodium_init() >= 0);
     stage = calloc(1, sizeof(*stage));
     ck_assert(stage && conf_init(&stage->conf) == RC_OK);
+    stage->remote = "127.0.0.1";
     for (const char *const *s = own; *s; s++)
         must_set(*s);
     for (const char *const *s = settings; s && *s; s++)

@@ -130,6 +130,7 @@ static void fill(TCase *tc, enum front_kind kind)
 
     flow_tests(tc, way);
     passing_tests(tc, way);
+    limits_tests(tc, way);
     scenarios_add(tc);
     crowd_tests(tc, way);
     upset_tests(tc, way);
