@@ -494,6 +494,7 @@ void loopback_open(const char *const *settings)
     struct buf errors = BUF_EMPTY;
 
     ck_assert(sodium_init() >= 0);
+    loopback_forget_rights();
     stage = calloc(1, sizeof(*stage));
     ck_assert(stage && conf_init(&stage->conf) == RC_OK);
     for (const char *const *s = own; *s; s++)

@@ -12,6 +12,7 @@ void scenarios_poll(TCase *);
 void scenarios_stream(TCase *);
 void scenarios_publish(TCase *);
 void scenarios_refused(TCase *);
+void scenarios_rights(TCase *);
 void scenarios_crowd(TCase *);
 
 #endif

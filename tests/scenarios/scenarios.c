@@ -12,5 +12,6 @@ void scenarios_add(TCase *tc)
     scenarios_stream(tc);
     scenarios_publish(tc);
     scenarios_refused(tc);
+    scenarios_rights(tc);
     scenarios_crowd(tc);
 }

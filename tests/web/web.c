@@ -27,6 +27,9 @@ static char *settings_for(const struct web_way *way, const char *more)
     return text_of("publish_key = " STAGE_KEY "\n"
                    "closed = secret/#\n"
                    "cors_origins = https://app.example\n"
+                   "token_cookie = bell\n"
+                   "token_in_query = yes\n"
+                   "session_cookies = PHPSESSID\n"
                    "slots_file = FOLDER/run/slots\n"
                    "log_level = info\n"
                    "%s%s",

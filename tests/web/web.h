@@ -6,6 +6,7 @@
 #define TESTS_WEB_WEB_H
 
 #include <check.h>
+#include <libpq-fe.h>
 
 #include "tests/peers/cluster.h"
 #include "tests/peers/front.h"
@@ -49,6 +50,9 @@ void web_forget_database(void);
 
 /* "/push" + target, asked now; the short form of http_new(). */
 struct http *web_ask(const struct ask *);
+
+/* In the site's database; caller clears.  What fails ends the test. */
+PGresult *web_query(const char *sql, int n, const char *const *values);
 
 /* Requests that the workers hold now. */
 size_t web_held(void);
