@@ -34,6 +34,11 @@ test                 | pgbouncer              | a pooler to work behind
 test                 | libfaketime            | a clock that is set back
 test bench           | check                  | unit tests
 test bench           | libcurl4-gnutls-dev|libcurl4-openssl-dev|libcurl4-nss-dev | HTTP client of the tests
+test                 | php-cli                | runs the samples of contrib/tokens
+test                 | php-pgsql              | the way of PHP to PostgreSQL
+test                 | python3                | runs them too
+test                 | python3-psycopg2       | the way of Python to PostgreSQL
+test                 | libdbd-pg-perl         | the way of Perl to PostgreSQL
 test                 | clang                  | the second compiler
 test                 | libclang-rt-dev|libclang-rt-14-dev|libclang-rt-19-dev | its sanitizers and fuzzer
 test                 | git                    | a clean checkout to test in

@@ -5,6 +5,7 @@
  */
 #include "core/address.h"
 #include "core/conf_priv.h"
+#include "core/keyring.h"
 #include "core/text.h"
 #include "core/topic.h"
 
@@ -124,7 +125,7 @@ static enum rc take_key_file(struct conf *c, const char *setting, const char *va
     return rc == RC_SYNTAX ? RC_OK : rc; /* said among the errors */
 }
 
-/* The JWK Set is kept as text: what is in it is the gate's business. */
+/* The JWK Set is kept as text: the gate makes keys of it whenever the database's have changed. */
 static enum rc take_jwks(struct conf *c, struct buf *errors)
 {
     char *text = *c->token_keys_file ? malloc(JWKS_MAX + 1) : NULL;
@@ -141,6 +142,32 @@ static enum rc take_jwks(struct conf *c, struct buf *errors)
     if (why)
         complain(c, errors, "token_keys_file", c->token_keys_file, why);
     return RC_OK;
+}
+
+static void complain_of_lines(const struct conf *c, struct buf *errors, struct buf *lines)
+{
+    buf_putc(lines, '\0');
+    for (char *rest = lines->at, *line; (line = strsep(&rest, "\n")) && *line;)
+        complain(c, errors, "token_keys_file", c->token_keys_file, line);
+}
+
+/* Can all of them be used, and together?  The gate will take them in the same order. */
+static enum rc check_token_keys(const struct conf *c, struct buf *errors)
+{
+    struct keyring *keys = keyring_new();
+    struct buf lines = BUF_EMPTY, warnings = BUF_EMPTY; /* the gate warns when the process starts */
+    enum rc rc = keys ? RC_OK : RC_NOMEM;
+
+    if (rc == RC_OK && *c->token_key)
+        rc = keyring_add(keys, SLICE(""), SLICE("HS256"), slice_of(c->token_key), &lines);
+    if (rc == RC_OK && c->token_jwks)
+        rc = keyring_add_jwks(keys, slice_of(c->token_jwks), &lines, &warnings);
+    if (rc == RC_SYNTAX || rc == RC_LIMIT)
+        complain_of_lines(c, errors, &lines);
+    keyring_free(keys);
+    buf_fini(&lines);
+    buf_fini(&warnings);
+    return rc == RC_NOMEM ? RC_NOMEM : RC_OK; /* said among the errors */
 }
 
 static void check_key(const struct conf *c, struct buf *errors)
@@ -199,6 +226,8 @@ enum rc conf_check(struct conf *c, struct buf *errors)
     check_key(c, errors);
     check_tokens(c, errors);
     check_limits(c, errors);
+    if (errors->len == before && (rc = check_token_keys(c, errors)) != RC_OK)
+        return rc;
     check_list(c, &c->channels, "channels", channel_error, errors);
     check_list(c, &c->closed, "closed", closed_error, errors);
     check_list(c, &c->cors_origins, "cors_origins", origin_error, errors);

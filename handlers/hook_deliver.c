@@ -8,6 +8,7 @@
 #include "handlers/cloudevent.h"
 #include "handlers/hook_handshake.h"
 #include "handlers/hook_priv.h"
+#include "handlers/meter.h"
 #include "handlers/once.h"
 #include "handlers/problem.h"
 #include "handlers/query.h"
@@ -67,6 +68,7 @@ static bool unproven(const struct work *w, const char *why)
 
     log_refusal(w, LOG_WARN, "refused", why);
     w->visit->server->stats.denied++;
+    meter_failure(w->visit);
     buf_put(&headers, w->visit->common);
     buf_printf(&headers, "WWW-Authenticate: %s realm=\"bellpush\"\r\n",
                bearer ? "Bearer" : "Signature");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "handlers/hook_priv.h"
+#include "handlers/meter.h"
 #include "handlers/problem.h"
 
 struct publishing {
@@ -134,8 +135,13 @@ static const struct reply_ops publishing_ops = { .gone = on_gone, .drain = on_dr
 void hook_submit(const struct visit *v, const struct hook *hook, const struct draft *drafts,
                  size_t n, struct slice key)
 {
-    struct publishing *p = calloc(1, sizeof(*p));
+    size_t bytes = 0;
 
+    for (size_t i = 0; i < n; i++)
+        bytes += drafts[i].data.len;
+    if (!meter_publish(v, n, bytes))
+        return;
+    struct publishing *p = calloc(1, sizeof(*p));
     if (p) {
         p->request = v->request;
         p->manner = manner_of(hook->scheme);

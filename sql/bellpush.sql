@@ -1490,6 +1490,14 @@ BEGIN
   RETURN n;
 END $$;
 
+-- What the site would say has changed: bellpush.authorize() is new, somebody has logged out.  Workers
+-- forget what it said; streams that rest on it end, and ask again when they come back.
+CREATE OR REPLACE FUNCTION bellpush.ask_again() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM bellpush._gate_changed();
+END $$;
+
 -- Does every topic that matches inner match outer?  As filter_covers() of the program.
 CREATE OR REPLACE FUNCTION bellpush._covers(outer_filter text, inner_filter text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -1878,7 +1886,7 @@ DECLARE
 BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA bellpush TO %s', who);
   FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'bellpush'::regnamespace
-             AND proname IN ('token', 'revoke', 'grant_topic', 'revoke_topic') LOOP
+             AND proname IN ('token', 'revoke', 'grant_topic', 'revoke_topic', 'ask_again') LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', f, who);
   END LOOP;
 END $$;

@@ -368,6 +368,47 @@ START_TEST(what_should_be_known_is_said_at_the_start)
 }
 END_TEST
 
+/* Half a rotation of keys would be worse than none, and is said while somebody looks. */
+START_TEST(token_keys_that_are_none_are_told_with_file_and_reason)
+{
+    static const struct {
+        const char *text, *why;
+    } sets[] = {
+        { "nonsense", "JSON" },
+        { "{\"keys\":[{\"kty\":\"oct\",\"alg\":\"HS256\",\"kid\":\"k7\",\"k\":\"c2hvcnQ\"}]}",
+          "k7" },
+        { "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"ed\",\"x\":\"AAAA\"}]}",
+          "ed" },
+    };
+    char *file = text_of("%s/keys.json", dir), *set = text_of("token_keys_file=%s", file);
+
+    for (size_t i = 0; i < LENGTH(sets); i++) {
+        const char *const check[] = { program, "--check-config", "--set", set, NULL };
+        const char *const start[] = { program, "--listen", path, "--set", set, NULL };
+        const char *const *const ways[] = { check, start };
+        file_write(file, slice_of(sets[i].text));
+        ck_assert_int_eq(chmod(file, 0600), 0);
+        for (size_t way = 0; way < LENGTH(ways); way++) {
+            unlink(log_path);
+            ck_assert_int_eq(
+                process_run(&(struct process_spec){ .argv = ways[way],
+                                                    .env = (const char *const[]){ AWAY, NULL },
+                                                    .log = log_path },
+                            DEADLINE_MS),
+                1);
+            char *start_of_it = text_of("--set: token_keys_file: '%s': ", file);
+            expect_log(start_of_it, true);
+            free(start_of_it);
+            expect_log(sets[i].why, true);
+            expect_log("c2hvcnQ", false);
+            expect_log("out of memory", false);
+        }
+    }
+    free(file);
+    free(set);
+}
+END_TEST
+
 SUITE(worker)
 {
     tcase_add_checked_fixture(tc, set_up, tear_down);
@@ -382,4 +423,5 @@ SUITE(worker)
     tcase_add_test(tc, started_by_a_web_server_it_says_so_on_every_page);
     tcase_add_test(tc, settings_are_checked_and_shown);
     tcase_add_test(tc, what_should_be_known_is_said_at_the_start);
+    tcase_add_test(tc, token_keys_that_are_none_are_told_with_file_and_reason);
 }

@@ -495,6 +495,33 @@ START_TEST(many_headers_are_refused)
 }
 END_TEST
 
+/* Guessing is slow, and what is delivered counts as any publish does. */
+START_TEST(deliveries_are_counted)
+{
+    static const char *const settings[] = { "requests_per_address=150", "publishes_per_address=1",
+                                            NULL };
+
+    loopback_close();
+    loopback_open(settings);
+    loopback_remote("203.0.113.1");
+    source = loopback_source();
+    fake_hook(source, "gh", &hook);
+    struct answer *a = deliver("1");
+    ck_assert_int_eq(answer_status(a), 200);
+    answer_close(a);
+    expect_problem_once(deliver("2"), 429);
+    struct ask wrong = { .method = "POST", .target = "/hook/gh", .body = SLICE("x") };
+    expect_problem_once(stage_ask(&wrong), 401); /* costs a hundred requests */
+    int status;
+    do {
+        a = stage_ask(&wrong);
+        status = answer_status(a);
+        answer_close(a);
+    } while (status == 401 && loopback_server()->stats.requests < 10);
+    ck_assert_int_eq(status, 429);
+}
+END_TEST
+
 START_TEST(other_methods_are_405)
 {
     struct answer *a = stage_ask(&(struct ask){ .method = "PUT", .target = "/hook/gh" });
@@ -532,5 +559,6 @@ SUITE(hook)
     tcase_add_test(tc, every_scheme_comes_through);
     tcase_add_test(tc, event_is_bounded_as_every_event);
     tcase_add_test(tc, many_headers_are_refused);
+    tcase_add_test(tc, deliveries_are_counted);
     tcase_add_test(tc, other_methods_are_405);
 }

@@ -38,4 +38,7 @@ void loopback_settle(void); /* until nothing more happens at once */
 /* One-request mode without a slot: every hold is denied. */
 void loopback_one_slot(void);
 
+/* stage_rights.c: nothing has been given, and nobody has a session. */
+void loopback_forget_rights(void);
+
 #endif

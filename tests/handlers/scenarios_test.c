@@ -5,9 +5,18 @@
 #include "tests/handlers/loopback.h"
 #include "tests/suite.h"
 
+#define RIGHTS "token_cookie=bell", "token_in_query=yes", "session_cookies=PHPSESSID"
+
+static void setup(void)
+{
+    static const char *const settings[] = { RIGHTS, NULL };
+
+    loopback_open(settings);
+}
+
 static void one_slot_setup(void)
 {
-    static const char *const settings[] = { "slots_file=/nonexistent/slots", NULL };
+    static const char *const settings[] = { RIGHTS, "slots_file=/nonexistent/slots", NULL };
 
     loopback_open(settings);
     loopback_one_slot();
@@ -15,7 +24,7 @@ static void one_slot_setup(void)
 
 SUITE(scenarios)
 {
-    tcase_add_checked_fixture(tc, loopback_setup, loopback_teardown);
+    tcase_add_checked_fixture(tc, setup, loopback_teardown);
     scenarios_add(tc);
 }
 

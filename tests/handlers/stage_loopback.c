@@ -517,6 +517,7 @@ void loopback_open(const char *const *settings)
     struct buf errors = BUF_EMPTY;
 
     ck_assert(sodium_init() >= 0);
+    loopback_forget_rights();
     stage = calloc(1, sizeof(*stage));
     ck_assert(stage && conf_init(&stage->conf) == RC_OK);
     stage->remote = "127.0.0.1";

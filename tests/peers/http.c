@@ -73,7 +73,13 @@ struct http *http_new(const struct http_ask *ask)
     struct http *h = calloc(1, sizeof *h);
     if (!h)
         abort();
-    add_request(&h->out, ask);
+    if (ask->raw.len > 0) {
+        buf_put(&h->out, ask->raw);
+        h->state = TO_END;
+        h->left = UINT64_MAX;
+    } else {
+        add_request(&h->out, ask);
+    }
     h->head_only = ask->method && strcmp(ask->method, "HEAD") == 0;
     h->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (h->fd < 0 ||

@@ -18,6 +18,9 @@ struct http_ask {
     const char *target;         /* "/push/events?topic=a" */
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     struct slice body;
+    /* Not empty: exactly these bytes are sent and nothing of the above, and the "body" is all that
+       comes back, heads too, until the server closes. */
+    struct slice raw;
 };
 
 /* Connect and begin to send; gives.  Copies what it is asked. */

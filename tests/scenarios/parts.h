@@ -14,6 +14,7 @@ void scenarios_publish(TCase *);
 void scenarios_hook(TCase *);
 void scenarios_cloudevents(TCase *);
 void scenarios_refused(TCase *);
+void scenarios_rights(TCase *);
 void scenarios_crowd(TCase *);
 
 #endif

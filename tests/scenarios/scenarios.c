@@ -14,5 +14,6 @@ void scenarios_add(TCase *tc)
     scenarios_hook(tc);
     scenarios_cloudevents(tc);
     scenarios_refused(tc);
+    scenarios_rights(tc);
     scenarios_crowd(tc);
 }

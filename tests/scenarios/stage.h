@@ -69,6 +69,23 @@ void stage_define_hook(const struct stage_hook *);
 /* Wait until the number of held requests over all workers is n. */
 void stage_expect_open(size_t n);
 
+/* The same for one private event. */
+void stage_publish_private(const char *topic, const char *data);
+
+/* ---- what the site has given; tokens may stand in the cookie `bell` and in access_token= ---- */
+
+/*
+ * A token that ends in so many seconds, after which it has 30 s of grace; -31 has ended.  Filters
+ * are separated by blanks, "" has none.  In SQL by bellpush.token() where that can make it.  Lent.
+ */
+const char *stage_token(const char *subject, const char *subscribe, const char *publish,
+                        int seconds);
+/* What the subject was given until now ends.  A worker knows when it reads of it in the log. */
+void stage_revoke(const char *subject);
+/* From now on bellpush.authorize() allows this, subscribing and publishing, to who shows the cookie
+   PHPSESSID=session.  Workers know as soon. */
+void stage_session(const char *session, const char *filter);
+
 /* A fresh topic prefix, so that scenarios that share a database do not hear one another. */
 const char *stage_topic(const char *name); /* lent for the test */
 

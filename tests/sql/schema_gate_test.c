@@ -242,6 +242,11 @@ START_TEST(the_sites_own_function_is_asked)
     db_do(db, "CREATE OR REPLACE FUNCTION bellpush.authorize(who jsonb, verb text, topic text) "
               "RETURNS boolean LANGUAGE sql AS $$ SELECT NULL::boolean $$");
     ck_assert_str_eq(MAY("{}", "publish", "{a}"), "f"); /* what is not said is not allowed */
+    /* The workers are told to ask again by an event of the log, which nobody else hears. */
+    db_do(db, "SELECT bellpush.ask_again()");
+    ck_assert_str_eq(db_ask(db, "SELECT topic || ' ' || (flags & 1) FROM bellpush.log "
+                                "ORDER BY seq DESC LIMIT 1"),
+                     "$bellpush/gate 1");
 }
 END_TEST
 

@@ -72,7 +72,8 @@ static void expect_line(struct slice told, const char *line)
 START_TEST(worker_is_told_what_it_needs_and_nothing_evil)
 {
     static const char *const headers[] = { "Authorization: Bearer abc", "Proxy: http://evil.test/",
-                                           "Last-Event-ID: e-17", NULL };
+                                           "Last-Event-ID: e-17", "Cookie: a=b; bell=\"c d\"",
+                                           NULL };
     char *teller = make_teller();
     struct web before = web_aside(NULL, NULL, teller);
     struct answer *a = stage_ask(
@@ -82,6 +83,7 @@ START_TEST(worker_is_told_what_it_needs_and_nothing_evil)
     struct slice told = answer_body(a);
     expect_line(told, "HTTP_AUTHORIZATION=Bearer abc");
     expect_line(told, "HTTP_LAST_EVENT_ID=e-17");
+    expect_line(told, "HTTP_COOKIE=a=b; bell=\"c d\"");
     expect_line(told, "QUERY_STRING=topic=orders/%23&x=a+b%2Bc");
     expect_line(told, "PATH_INFO=/a b/\xC3\xBC");
     expect_line(told, "REMOTE_ADDR=127.0.0.1");

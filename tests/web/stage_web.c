@@ -151,7 +151,7 @@ void web_forget_database(void)
     connection = NULL;
 }
 
-static void run(const char *sql, int n, const char *const *values)
+PGresult *web_query(const char *sql, int n, const char *const *values)
 {
     PGconn *conn = database();
     PGresult *r = PQexecParams(conn, sql, n, NULL, values, NULL, NULL, 0);
@@ -159,7 +159,12 @@ static void run(const char *sql, int n, const char *const *values)
 
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
         ck_abort_msg("%s: %s", sql, PQresultErrorMessage(r));
-    PQclear(r);
+    return r;
+}
+
+static void run(const char *sql, int n, const char *const *values)
+{
+    PQclear(web_query(sql, n, values));
 }
 
 void stage_publish(const char *topic, const char *type, const char *data)

@@ -27,6 +27,9 @@ static char *settings_for(const struct web_way *way, const char *more)
     return text_of("publish_key = " STAGE_KEY "\n"
                    "closed = secret/#\n"
                    "cors_origins = https://app.example\n"
+                   "token_cookie = bell\n"
+                   "token_in_query = yes\n"
+                   "session_cookies = PHPSESSID\n"
                    "slots_file = FOLDER/run/slots\n"
                    "log_level = info\n"
                    "%s%s",
@@ -131,6 +134,7 @@ static void fill(TCase *tc, enum front_kind kind)
     flow_tests(tc, way);
     passing_tests(tc, way);
     limits_tests(tc, way);
+    smuggle_tests(tc, way);
     scenarios_add(tc);
     crowd_tests(tc, way);
     upset_tests(tc, way);

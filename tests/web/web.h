@@ -6,6 +6,7 @@
 #define TESTS_WEB_WEB_H
 
 #include <check.h>
+#include <libpq-fe.h>
 
 #include "tests/peers/cluster.h"
 #include "tests/peers/front.h"
@@ -50,6 +51,9 @@ void web_forget_database(void);
 /* "/push" + target, asked now; the short form of http_new(). */
 struct http *web_ask(const struct ask *);
 
+/* In the site's database; caller clears.  What fails ends the test. */
+PGresult *web_query(const char *sql, int n, const char *const *values);
+
 /* Requests that the workers hold now. */
 size_t web_held(void);
 
@@ -62,5 +66,6 @@ void crowd_tests(TCase *, const struct web_way *);
 void upset_tests(TCase *, const struct web_way *);
 void passing_tests(TCase *, const struct web_way *);
 void limits_tests(TCase *, const struct web_way *);
+void smuggle_tests(TCase *, const struct web_way *);
 
 #endif
