@@ -72,7 +72,7 @@ struct request {
 
     /* Limits.  Who is served again is counted once; seats are given back when it is over. */
     uint8_t counted : 1, counted_subject : 1;
-    uint32_t seats[2];
+    uint32_t seats[2]; /* by enum party_kind: of the address, of the subject */
 };
 
 struct request_head {

@@ -83,18 +83,15 @@ static const struct limit {
     const char *setting;
     size_t place; /* in struct conf */
 } limits_of[FLOW__COUNT][PARTY__COUNT] = {
-#define LIMIT(name)                                                                                \
-    {                                                                                              \
-#name, offsetof(struct conf, name)                                                         \
-    }
-    [FLOW_REQUESTS] = { [PARTY_ADDRESS] = LIMIT(requests_per_address),
-                        [PARTY_SUBJECT] = LIMIT(requests_per_subject) },
-    [FLOW_PUBLISHES] = { [PARTY_ADDRESS] = LIMIT(publishes_per_address),
-                         [PARTY_SUBJECT] = LIMIT(publishes_per_subject),
-                         [PARTY_KEY] = LIMIT(publishes_per_key) },
-    [FLOW_BYTES] = { [PARTY_ADDRESS] = LIMIT(publish_bytes_per_address),
-                     [PARTY_SUBJECT] = LIMIT(publish_bytes_per_subject),
-                     [PARTY_KEY] = LIMIT(publish_bytes_per_key) },
+#define LIMIT(name) #name, offsetof(struct conf, name)
+    [FLOW_REQUESTS][PARTY_ADDRESS] = { LIMIT(requests_per_address) },
+    [FLOW_REQUESTS][PARTY_SUBJECT] = { LIMIT(requests_per_subject) },
+    [FLOW_PUBLISHES][PARTY_ADDRESS] = { LIMIT(publishes_per_address) },
+    [FLOW_PUBLISHES][PARTY_SUBJECT] = { LIMIT(publishes_per_subject) },
+    [FLOW_PUBLISHES][PARTY_KEY] = { LIMIT(publishes_per_key) },
+    [FLOW_BYTES][PARTY_ADDRESS] = { LIMIT(publish_bytes_per_address) },
+    [FLOW_BYTES][PARTY_SUBJECT] = { LIMIT(publish_bytes_per_subject) },
+    [FLOW_BYTES][PARTY_KEY] = { LIMIT(publish_bytes_per_key) },
 #undef LIMIT
 };
 

@@ -35,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (line_next(&rest, &line))
         must(line.len > 10 && memcmp(line.at, "fuzz.conf:", 10) == 0);
 
-    static const char *const secrets[] = { "publish_key=", "database=", "listen_database=" };
+    static const char *const secrets[] = { "publish_key=", "token_key=", "database=",
+                                           "listen_database=" };
     for (size_t i = 0; i < LENGTH(secrets); i++) /* these are not printed, or not always */
         must(conf_set(&conf, secrets[i], "fuzz", &errors) == RC_OK);
     struct buf first = printed_values(&conf);
@@ -44,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf second = printed_values(&again);
     must(slice_is(buf_slice(&first), buf_slice(&second)));
 
-    if (*conf.publish_key_file == '\0') { /* it would be opened */
+    if (!*conf.publish_key_file && !*conf.token_key_file && !*conf.token_keys_file) {
+        /* they would be opened */
         errors.len = 0;
         rc = conf_check(&conf, &errors);
         must((rc == RC_SYNTAX) == (errors.len > 0));

@@ -330,19 +330,14 @@ END_TEST
 
 START_TEST(events_are_counted_and_not_requests)
 {
+    static const char json[] = "Content-Type: application/json";
+    struct slice three = SLICE("[{\"topic\":\"a\",\"data\":1},{\"topic\":\"a\",\"data\":2},"
+                               "{\"topic\":\"a\",\"data\":3}]");
+
     open_with("publishes_per_address=5", NULL, NULL);
     const char *alice = bearer("alice");
-    static const char json[] = "Content-Type: application/json";
-
-    ck_assert_int_eq(
-        status_once(post_with(alice, json,
-                              SLICE("[{\"topic\":\"a\",\"data\":1},{\"topic\":\"a\",\"data\":2},"
-                                    "{\"topic\":\"a\",\"data\":3}]"))),
-        201);
-    expect_limited(post_with(alice, json,
-                             SLICE("[{\"topic\":\"a\",\"data\":1},{\"topic\":\"a\",\"data\":2},"
-                                   "{\"topic\":\"a\",\"data\":3}]")),
-                   "publishes_per_address");
+    ck_assert_int_eq(status_once(post_with(alice, json, three)), 201);
+    expect_limited(post_with(alice, json, three), "publishes_per_address");
     for (int i = 0; i < 2; i++) /* what was refused was not taken */
         ck_assert_int_eq(status_once(post_with(alice, NULL, SLICE("x"))), 201);
     expect_limited(post_with(alice, NULL, SLICE("x")), "publishes_per_address");
