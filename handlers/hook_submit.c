@@ -6,6 +6,7 @@
 #include "handlers/hook_priv.h"
 #include "handlers/meter.h"
 #include "handlers/problem.h"
+#include "handlers/unpublished.h"
 
 struct publishing {
     struct request *request;
@@ -69,38 +70,18 @@ static void say_done(struct publishing *p, const struct publication *done)
 
 static void say_failed(struct publishing *p, const struct publication *done)
 {
+    static const struct unpublished_words words = {
+        .under_way = "This delivery is still under way.",
+        .used = "A delivery of this id was published before, and it was not the same.",
+        .unknown = "The database went away before it answered. Send this again: it will be "
+                   "published once.",
+    };
     struct server *server = p->request->server;
-    struct slice headers = slice_of(p->headers);
-    const char *why = done->why && *done->why ? done->why : "no reason given";
 
-    switch (done->rc) {
-    case RC_SYNTAX:
-        problem_reply(p->request, headers, 422, "The database refused it: %s", why);
-        return;
-    case RC_LIMIT:
-        problem_reply(p->request, headers, 413, "It is too large: %s", why);
-        return;
-    case RC_AGAIN:
-        problem_retry(p->request, headers, 409, 1000, "This delivery is still under way.");
-        return;
-    case RC_DENIED:
+    if (done->rc == RC_DENIED)
         log_seldom(&server->log, &server->health.hook_flood, uv_now(server->loop), LOG_WARN,
                    "hook %s: a delivery came again, but not the same", p->name);
-        problem_reply(p->request, headers, 422,
-                      "A delivery of this id was published before, and it was not the same.");
-        return;
-    case RC_NOMEM:
-        problem_no_memory(p->request, headers, "Out of memory; nothing was published.");
-        return;
-    case RC_OK:
-    case RC_CLOSED:
-    case RC_SOURCE:
-        break;
-    }
-    problem_retry(p->request, headers, 503, server->conf->retry_ms,
-                  done->uncertain ? "The database went away before it answered. Send this again: "
-                                    "it will be published once."
-                                  : "The database is away or too busy: nothing was published.");
+    unpublished_reply(p->request, slice_of(p->headers), done, &words);
 }
 
 static void on_published(void *arg, const struct publication *done)

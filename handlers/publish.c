@@ -23,6 +23,7 @@
 #include "handlers/once.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
+#include "handlers/unpublished.h"
 
 struct publish {
     struct request *request;
@@ -95,42 +96,24 @@ static void say_done(struct publish *p, const struct publication *done)
 
 static void say_failed(struct publish *p, const struct publication *done)
 {
-    struct slice headers = slice_of(p->headers);
-    int64_t retry_ms = p->request->server->conf->retry_ms;
-    const char *why = done->why && *done->why ? done->why : "no reason given";
+    struct buf used = BUF_EMPTY;
+    struct unpublished_words words = {
+        .under_way = p->by_event ? "A publish with this source and id is still under way."
+                                 : "A publish with this Idempotency-Key is still under way.",
+        .used = "This Idempotency-Key was used before, for something else.",
+        .unknown = "The database went away before it answered: whether this was published is not "
+                   "known. With an Idempotency-Key, or as a CloudEvent, it can safely be sent "
+                   "again.",
+    };
 
-    switch (done->rc) {
-    case RC_SYNTAX:
-        problem_reply(p->request, headers, 422, "The database refused it: %s", why);
-        return;
-    case RC_LIMIT:
-        problem_reply(p->request, headers, 413, "It is too large: %s", why);
-        return;
-    case RC_AGAIN:
-        problem_retry(p->request, headers, 409, 1000, "A publish with this %s is still under way.",
-                      p->by_event ? "source and id" : "Idempotency-Key");
-        return;
-    case RC_DENIED:
-        if (p->by_event)
-            problem_reply(p->request, headers, 422,
-                          "Another event of this source and id was published before (%s).", why);
-        else
-            problem_reply(p->request, headers, 422,
-                          "This Idempotency-Key was used before, for something else.");
-        return;
-    case RC_NOMEM:
-        problem_no_memory(p->request, headers, "Out of memory; nothing was published.");
-        return;
-    case RC_OK:
-    case RC_CLOSED:
-    case RC_SOURCE:
-        break;
+    if (p->by_event) { /* which of them is in the database's own words */
+        buf_printf(&used, "Another event of this source and id was published before (%s).",
+                   done->why ? done->why : "");
+        buf_putc(&used, '\0');
+        words.used = buf_rc(&used) == RC_OK ? used.at : "";
     }
-    problem_retry(p->request, headers, 503, retry_ms,
-                  done->uncertain ? "The database went away before it answered: whether this was "
-                                    "published is not known. With an Idempotency-Key, or as a "
-                                    "CloudEvent, it can safely be sent again."
-                                  : "The database is away or too busy: nothing was published.");
+    unpublished_reply(p->request, slice_of(p->headers), done, &words);
+    buf_fini(&used);
 }
 
 static void on_published(void *arg, const struct publication *done)
