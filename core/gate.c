@@ -34,6 +34,7 @@ struct gate {
     size_t n;
     struct buf words; /* what the revocations' names point into */
     struct memo *memo;
+    uint64_t age; /* how often it was loaded */
     bool loaded, can_ask;
 };
 
@@ -169,6 +170,7 @@ enum rc gate_load(struct gate *g, const struct gate_entry *entries, size_t n)
     g->words = words;
     g->can_ask = can_ask;
     g->loaded = true;
+    g->age++;
     memo_clear(g->memo);
     return RC_OK;
 drop:
@@ -476,6 +478,11 @@ void gate_answer_put(struct gate *g, struct slice description, enum verb verb, s
 {
     memo_put(g->memo, description, verb, name, may,
              gate_now_us() + g->conf->authorize_for_ms * 1000);
+}
+
+uint64_t gate_age(const struct gate *g)
+{
+    return g->age;
 }
 
 enum rc gate_add_rights(struct gate *g, struct who *who, enum verb verb, const struct slice *names,

@@ -128,6 +128,8 @@ void gate_put_who(const struct gate *, struct buf *out, const struct who *,
 enum word gate_answer(const struct gate *, struct slice description, enum verb, struct slice name);
 void gate_answer_put(struct gate *, struct slice description, enum verb, struct slice name,
                      bool may);
+/* How often gate_load() has changed what holds: who asked before the last time asks again. */
+uint64_t gate_age(const struct gate *);
 
 /*
  * Add what the site has allowed to the rights, good for `authorize_for` and no longer than they

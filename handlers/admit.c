@@ -38,6 +38,7 @@ struct parked {
     struct slice *asked;
     size_t n;
     enum verb verb;
+    uint64_t gate_age; /* when it was asked */
 };
 
 static void parked_free(struct parked *p)
@@ -109,7 +110,7 @@ static void on_answers(void *arg, const struct answers *a)
         give_up(p, "The site could not say what you may. Try again soon.");
         return;
     }
-    for (size_t i = 0; i < p->n; i++)
+    for (size_t i = 0; i < p->n && p->gate_age == gate_age(gate); i++)
         gate_answer_put(gate, buf_slice(&p->description), p->verb, p->asked[i], a->may[i]);
     serve_again(p);
 }
@@ -280,6 +281,7 @@ static enum admission ask(const struct visit *v, struct slice description, enum 
     for (size_t i = 0; i < n; i++)
         bytes += names[i].len;
     p->verb = verb;
+    p->gate_age = gate_age(v->server->gate);
     p->n = n;
     p->asked = calloc(n, sizeof(*p->asked));
     buf_put(&p->description, description);

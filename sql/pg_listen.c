@@ -237,8 +237,12 @@ static void tell_page(struct pg_listen *l, const struct pg_page *page)
         int64_t head = page->upto > page->pruned_to ? page->upto : page->pruned_to;
         l->after = server_epoch(l->server, l->server->epoch, page->pruned_to, head);
     }
-    for (size_t i = 0; i < page->n && !l->want_gate; i++)
-        l->want_gate = slice_is(event_fields(page->events[i])->topic, SLICE(SERVER_GATE_TOPIC));
+    for (size_t i = 0; i < page->n; i++)
+        if (slice_is(event_fields(page->events[i])->topic, SLICE(SERVER_GATE_TOPIC))) {
+            l->want_gate = true;
+            l->gate_hash = 0; /* the site's word may be another, even where gate() says the same */
+            break;
+        }
     if (page->n > 0)
         server_events(l->server, page->events, page->n, page->upto);
     if (l->after < page->upto)

@@ -373,6 +373,21 @@ START_TEST(when_the_sites_word_may_be_another_streams_ask_again)
 }
 END_TEST
 
+/* It was asked before somebody logged out, say, and answers after the workers were told so. */
+START_TEST(an_answer_from_before_a_change_is_not_remembered)
+{
+    struct gate_entry entry = { .kind = GATE_ASK };
+
+    ask_the_site();
+    size_t asked = fake_asked(source);
+    struct answer *a = get_as("/poll?topic=secret/7/orders", "Cookie: PHPSESSID=s1");
+    server_gate(server, &entry, 1);
+    ck_assert_int_eq(answer_status(a), 200);
+    ck_assert_uint_eq(fake_asked(source), asked + 2);
+    answer_close(a);
+}
+END_TEST
+
 /* ---- before the database has been reached
  * --------------------------------------------------------- */
 
@@ -430,6 +445,7 @@ SUITE(admit)
     tcase_add_test(tc, a_session_cookie_decides_without_any_token);
     tcase_add_test(tc, a_session_publishes_where_the_site_says);
     tcase_add_test(tc, when_the_sites_word_may_be_another_streams_ask_again);
+    tcase_add_test(tc, an_answer_from_before_a_change_is_not_remembered);
     tcase_add_test(tc, a_token_waits_for_the_keys_and_revocations);
     tcase_add_test(tc, who_waits_for_the_keys_is_told_when_the_process_stops);
 }

@@ -146,6 +146,44 @@ START_TEST(the_site_is_asked_and_its_errors_are_no_answer)
 }
 END_TEST
 
+static bool can_be_asked(void *arg)
+{
+    (void)arg;
+    struct rights *rights;
+    const char *why;
+    const struct rights_fields alice = { .subject = SLICE("alice") };
+    ck_assert_int_eq(rights_new(&alice, &rights, &why), RC_OK);
+    struct who who = { .rights = rights };
+    bool can = gate_can_ask(rig->server.gate, &who, &(struct credentials){ .token = SLICE_NONE });
+    who_unref(&who);
+    return can;
+}
+
+static bool is_forgotten(void *arg)
+{
+    (void)arg;
+    return gate_answer(rig->server.gate, SLICE("{}"), VERB_SUBSCRIBE, SLICE("a")) == WORD_UNKNOWN;
+}
+
+/* What a worker must know is the same before and after; what it remembers is wrong all the same. */
+START_TEST(what_the_site_said_is_forgotten_when_it_may_say_something_else)
+{
+    static const char *const changes[] = { "SELECT bellpush.ask_again()",
+                                           "SELECT bellpush.revoke_topic('alice', 'a/#')",
+                                           "SELECT bellpush.grant_topic('alice', 'c/#')" };
+
+    run_sql(dsn, "SELECT bellpush.grant_topic('alice', 'a/#'), bellpush.grant_topic('bob', 'b')");
+    rig_until(rig, "the gate", is_loaded, NULL);
+    rig_until(rig, "the rights", can_be_asked, NULL);
+    for (size_t i = 0; i < LENGTH(changes); i++) {
+        gate_answer_put(rig->server.gate, SLICE("{}"), VERB_SUBSCRIBE, SLICE("a"), true);
+        ck_assert(!is_forgotten(NULL));
+        run_sql(dsn, "%s", changes[i]);
+        rig_until(rig, "what it says to be forgotten", is_forgotten, NULL);
+    }
+}
+END_TEST
+
 struct hooked {
     int calls;
     enum rc rc;
@@ -203,5 +241,6 @@ SUITE(pg_gate)
     tcase_add_test(tc, a_token_made_in_sql_is_good_until_it_is_revoked);
     tcase_add_test(tc, a_key_that_has_ended_signs_nothing_any_more);
     tcase_add_test(tc, the_site_is_asked_and_its_errors_are_no_answer);
+    tcase_add_test(tc, what_the_site_said_is_forgotten_when_it_may_say_something_else);
     tcase_add_test(tc, a_hook_is_found_with_all_its_secrets);
 }
