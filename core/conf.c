@@ -65,6 +65,8 @@ static const struct setting table[] = {
       "events in one publish" },
     { "max_topics",       COUNT,  AT(max_topics),       "100",    1, 100000, NULL,
       "topic filters of one request" },
+    { "cloudevents_source", TEXT, AT(cloudevents_source), "/bellpush", 0, 0, NULL,
+      "format=cloudevents: `source` of events that came without one: a URI" },
     { "journal_events",   COUNT,  AT(journal_events),   "20000",  0, 100000000, NULL,
       "recent events kept in memory" },
     { "journal_bytes",    SIZE,   AT(journal_bytes),    "64m",    0, 1024 * G, NULL,
@@ -111,6 +113,35 @@ static const struct setting table[] = {
       "topic filters nobody may subscribe to without a right" },
     { "cors_origins",     LIST,   AT(cors_origins),     "",       0, 0, NULL,
       "origins whose pages may ask: https://example.org" },
+
+    { "max_query_bytes",  SIZE,   AT(max_query_bytes),  "64k",    64, 65536, NULL,
+      "longest query string" },
+    { "trusted_proxies",  LIST,   AT(trusted_proxies),  "",       0, 0, NULL,
+      "networks of the site's own proxies: 192.0.2.0/24, private, unix" },
+    { "forwarded_header", TEXT,   AT(forwarded_header), "X-Forwarded-For", 0, 0, NULL,
+      "the one header in which they write whom they speak for; Forwarded is that of RFC 7239" },
+    { "unlimited_addresses", LIST, AT(unlimited_addresses), "private, unix", 0, 0, NULL,
+      "networks to which no limit for addresses applies" },
+    { "requests_per_address", COUNT, AT(requests_per_address), "60000", 0, 10000000, NULL,
+      "requests a minute of one address (IPv6: /64); a refused token costs 100; 0: no limit" },
+    { "requests_per_subject", COUNT, AT(requests_per_subject), "0", 0, 10000000, NULL,
+      "of the holders of one subject's tokens" },
+    { "publishes_per_address", COUNT, AT(publishes_per_address), "0", 0, 10000000, NULL,
+      "events a minute published from one address" },
+    { "publishes_per_subject", COUNT, AT(publishes_per_subject), "0", 0, 10000000, NULL,
+      "by one subject" },
+    { "publishes_per_key", COUNT, AT(publishes_per_key), "0", 0, 10000000, NULL,
+      "with the publish key, whose holder's address is not counted" },
+    { "publish_bytes_per_address", SIZE, AT(publish_bytes_per_address), "0", 0, 1024 * G, NULL,
+      "bytes a minute published from one address" },
+    { "publish_bytes_per_subject", SIZE, AT(publish_bytes_per_subject), "0", 0, 1024 * G, NULL,
+      "by one subject" },
+    { "publish_bytes_per_key", SIZE, AT(publish_bytes_per_key), "0", 0, 1024 * G, NULL,
+      "with the publish key" },
+    { "open_per_address", COUNT,  AT(open_per_address), "1000",   0, 10000000, NULL,
+      "streams and polls open to one address; never more than half of all; 0: no limit" },
+    { "open_per_subject", COUNT,  AT(open_per_subject), "0",      0, 10000000, NULL,
+      "and to one subject" },
 
     { "probe",            TIME,   AT(probe_ms),         "5s",     10, HOUR, NULL,
       "self-test of the listening connection" },
@@ -163,15 +194,6 @@ static void list_fini(struct conf_list *list)
 
 /* --- one value ----------------------------------------------------------------------------- */
 
-struct slice conf_trim(struct slice s)
-{
-    while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t'))
-        s = (struct slice){ s.at + 1, s.len - 1 };
-    while (s.len > 0 && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
 static enum rc put_text(struct conf *c, const struct setting *s, struct slice value)
 {
     char *copy = slice_dup(value);
@@ -200,7 +222,7 @@ static enum rc put_list(struct conf *c, const struct setting *s, struct slice va
     size_t items = 1;
     for (size_t i = 0; i < value.len; i++)
         items += value.at[i] == ',';
-    value = conf_trim(value);
+    value = slice_trim(value);
     if (value.len > 0 && !(list.at = calloc(items, sizeof *list.at)))
         return RC_NOMEM;
     for (bool more = value.len > 0; more;) {
@@ -208,7 +230,7 @@ static enum rc put_list(struct conf *c, const struct setting *s, struct slice va
         struct slice item = { value.at, comma ? (size_t)(comma - value.at) : value.len };
         more = comma;
         value = (struct slice){ value.at + item.len + more, value.len - item.len - more };
-        item = conf_trim(item);
+        item = slice_trim(item);
         enum rc rc = item.len == 0 ? RC_SYNTAX : RC_OK;
         if (rc == RC_OK && !(list.at[list.n] = slice_dup(item)))
             rc = RC_NOMEM;
@@ -422,6 +444,14 @@ static bool is_secret(const struct setting *s, const char *value)
     return colon && colon < at;
 }
 
+const char *conf_secret(const struct conf *c, size_t n, const char **origin)
+{
+    if (n >= LENGTH(table) || !is_text(&table[n]) || !is_secret(&table[n], *text_at(c, &table[n])))
+        return NULL;
+    *origin = c->origin[n] ? c->origin[n] : "default";
+    return table[n].name;
+}
+
 void conf_print(const struct conf *c, struct buf *out)
 {
     for (size_t i = 0; i < LENGTH(table); i++) {
@@ -454,8 +484,8 @@ void conf_help(struct buf *out)
     };
     for (size_t i = 0; i < LENGTH(table); i++) {
         const struct setting *s = &table[i];
-        buf_printf(out, "%-18s %s", s->name, s->type == CHOICE ? s->choices : types[s->type]);
+        buf_printf(out, "%-25s %s", s->name, s->type == CHOICE ? s->choices : types[s->type]);
         buf_printf(out, *s->preset ? ", default %s\n" : "\n", s->preset);
-        buf_printf(out, "%-18s %s\n", "", s->help);
+        buf_printf(out, "%-25s %s\n", "", s->help);
     }
 }

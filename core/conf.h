@@ -17,7 +17,7 @@
 
 #include "core/buf.h"
 
-enum { CONF_SETTINGS_MAX = 64 };
+enum { CONF_SETTINGS_MAX = 96 };
 
 struct conf_list {
     char **at; /* NUL-terminated each */
@@ -43,6 +43,7 @@ struct conf {
     int64_t max_batch;  /* events in one publish */
     int64_t max_topics; /* filters of one request */
     int64_t journal_events, journal_bytes;
+    char *cloudevents_source; /* of events that did not come as CloudEvents: a URI reference */
     /* readers */
     int64_t heartbeat_ms, retry_ms;
     int64_t poll_wait_ms; /* longest hold of a poll */
@@ -62,6 +63,15 @@ struct conf {
     int64_t authorize_for_ms;         /* so long its answers are good */
     struct conf_list closed;          /* filters nobody may subscribe to without a right */
     struct conf_list cors_origins;
+    /* limits; so many a minute where nothing else is said; 0: none */
+    int64_t max_query_bytes;
+    struct conf_list trusted_proxies;     /* networks whose forwarded_header is believed */
+    char *forwarded_header;               /* who the client is, says a trusted proxy */
+    struct conf_list unlimited_addresses; /* networks that are not counted */
+    int64_t requests_per_address, requests_per_subject;
+    int64_t publishes_per_address, publishes_per_subject, publishes_per_key; /* events */
+    int64_t publish_bytes_per_address, publish_bytes_per_subject, publish_bytes_per_key;
+    int64_t open_per_address, open_per_subject; /* replies held at one time */
     /* housekeeping */
     int64_t probe_ms; /* self-probe and head check of the listening connection */
     char *log_file, *log_level;
@@ -87,6 +97,12 @@ enum rc conf_set(struct conf *, const char *name_is_value, const char *origin,
 
 /* Checks that span settings, the closed filters and the channel names; reads publish_key_file. */
 enum rc conf_check(struct conf *, struct buf *errors) MUST_USE;
+
+/*
+ * What is not wrong, but should be known: append a line for each file that holds a secret and is
+ * open to everybody, and one if limits are set that limit nothing in one-request mode.
+ */
+void conf_warn(const struct conf *, bool one_request, struct buf *warnings);
 
 /* Where the value of a setting comes from: "default", "bellpush.conf:12", "environment".  Lent. */
 const char *conf_origin(const struct conf *, const char *setting);

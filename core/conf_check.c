@@ -3,6 +3,7 @@
  *
  * Everything wrong is told at once, each with the place where it was said.
  */
+#include "core/address.h"
 #include "core/conf_priv.h"
 #include "core/keyring.h"
 #include "core/text.h"
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -200,6 +202,15 @@ static void check_tokens(const struct conf *c, struct buf *errors)
     check_list(c, &c->session_cookies, "session_cookies", cookie_error, errors);
 }
 
+/* RFC 9110 section 5.1: the name of a field is a token, as that of a cookie is. */
+static void check_limits(const struct conf *c, struct buf *errors)
+{
+    check_list(c, &c->trusted_proxies, "trusted_proxies", networks_error, errors);
+    check_list(c, &c->unlimited_addresses, "unlimited_addresses", networks_error, errors);
+    if (!*c->forwarded_header || cookie_error(c->forwarded_header))
+        complain(c, errors, "forwarded_header", c->forwarded_header, "is not the name of a header");
+}
+
 enum rc conf_check(struct conf *c, struct buf *errors)
 {
     size_t before = errors->len;
@@ -214,14 +225,71 @@ enum rc conf_check(struct conf *c, struct buf *errors)
         return rc;
     check_key(c, errors);
     check_tokens(c, errors);
+    check_limits(c, errors);
     if (errors->len == before && (rc = check_token_keys(c, errors)) != RC_OK)
         return rc;
     check_list(c, &c->channels, "channels", channel_error, errors);
     check_list(c, &c->closed, "closed", closed_error, errors);
     check_list(c, &c->cors_origins, "cors_origins", origin_error, errors);
+    if (!uri_reference_valid(slice_of(c->cloudevents_source)))
+        complain(c, errors, "cloudevents_source", c->cloudevents_source,
+                 "is not a URI such as https://example.org/push");
     if (c->max_body_bytes < c->max_event_bytes)
         complain(c, errors, "max_body_bytes", NULL, "is below max_event_bytes");
     if (buf_rc(errors) != RC_OK)
         return RC_NOMEM;
     return errors->len > before ? RC_SYNTAX : RC_OK;
+}
+
+/* --- not wrong, but -------------------------------------------------------------------------- */
+
+/* Path of "PATH:LINE"; false: it was not said in a file. */
+static bool path_of(const char *origin, char *path, size_t most)
+{
+    const char *colon = strrchr(origin, ':');
+    size_t len = colon ? (size_t)(colon - origin) : 0;
+
+    if (len == 0 || len >= most || colon[1 + strspn(colon + 1, "0123456789")] != '\0')
+        return false;
+    memcpy(path, origin, len);
+    path[len] = '\0';
+    return true;
+}
+
+static void warn_of_secrets(const struct conf *c, struct buf *warnings)
+{
+    char path[PATH_MAX], before[PATH_MAX] = "";
+    const char *name, *origin;
+    struct stat st;
+
+    for (size_t i = 0; i < CONF_SETTINGS_MAX; i++) {
+        if (!(name = conf_secret(c, i, &origin)) || !path_of(origin, path, sizeof path) ||
+            strcmp(path, before) == 0 || stat(path, &st) != 0 ||
+            !(st.st_mode & (S_IROTH | S_IWOTH)))
+            continue;
+        buf_printf(warnings, "%s holds a secret (%s) and is open to everybody: chmod o-rw\n", path,
+                   name);
+        memcpy(before, path, sizeof before);
+    }
+}
+
+void conf_warn(const struct conf *c, bool one_request, struct buf *warnings)
+{
+    static const char *const in_vain[] = {
+        "requests_per_address",      "requests_per_subject",  "publishes_per_address",
+        "publishes_per_subject",     "publishes_per_key",     "publish_bytes_per_address",
+        "publish_bytes_per_subject", "publish_bytes_per_key", "open_per_address",
+        "open_per_subject",
+    };
+
+    warn_of_secrets(c, warnings);
+    for (size_t i = 0; one_request && i < LENGTH(in_vain); i++) {
+        if (strcmp(conf_origin(c, in_vain[i]), "default") == 0)
+            continue;
+        buf_printf(warnings,
+                   "%s: %s limits nothing here: each process counts for itself, and has one "
+                   "request at a time\n",
+                   conf_origin(c, in_vain[i]), in_vain[i]);
+        return; /* one is enough to tell */
+    }
 }

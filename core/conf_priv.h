@@ -13,7 +13,7 @@ int conf_index(struct slice name);
 enum rc conf_assign(struct conf *, struct slice name, struct slice value, const char *origin,
                     struct buf *errors) MUST_USE;
 
-/* Without blanks and tabs at either end. */
-struct slice conf_trim(struct slice);
+/* Name of the n-th setting if it holds a secret, and where that was said; NULL: it holds none. */
+const char *conf_secret(const struct conf *, size_t n, const char **origin);
 
 #endif

@@ -4,6 +4,7 @@
  * One bad line does not hide the next: all are told at once.
  */
 #include "core/conf_priv.h"
+#include "core/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@ static enum rc both(enum rc a, enum rc b)
 static enum rc read_line(struct conf *c, struct slice line, const char *origin, int number,
                          int *first_line, struct buf *errors)
 {
-    line = conf_trim(line);
+    line = slice_trim(line);
     if (line.len == 0 || line.at[0] == '#')
         return RC_OK;
     const char *equals = memchr(line.at, '=', line.len);
@@ -29,9 +30,9 @@ static enum rc read_line(struct conf *c, struct slice line, const char *origin, 
         buf_printf(errors, "%s: expected 'name = value'\n", origin);
         return RC_SYNTAX;
     }
-    struct slice name = conf_trim((struct slice){ line.at, (size_t)(equals - line.at) });
+    struct slice name = slice_trim((struct slice){ line.at, (size_t)(equals - line.at) });
     struct slice value =
-        conf_trim((struct slice){ equals + 1, line.len - (size_t)(equals - line.at) - 1 });
+        slice_trim((struct slice){ equals + 1, line.len - (size_t)(equals - line.at) - 1 });
     if (value.len > 0 && value.at[0] == '"') {
         if (value.len == 1 || value.at[value.len - 1] != '"') {
             buf_printf(errors, "%s: the value begins with a quote but does not end with one\n",
@@ -143,6 +144,6 @@ enum rc conf_set(struct conf *c, const char *name_is_value, const char *origin, 
         return RC_SYNTAX;
     }
     struct slice name =
-        conf_trim((struct slice){ name_is_value, (size_t)(equals - name_is_value) });
+        slice_trim((struct slice){ name_is_value, (size_t)(equals - name_is_value) });
     return conf_assign(c, name, slice_of(equals + 1), origin, errors);
 }

@@ -79,11 +79,12 @@ size_t event_size(const struct event *e)
     return e->size;
 }
 
-enum rc event_bytes(struct event *e, enum encoding which, encode_fn *encode, struct slice *out)
+enum rc event_bytes(struct event *e, enum encoding which, encode_fn *encode, const void *with,
+                    struct slice *out)
 {
     if (!(e->made & 1u << which)) {
         struct buf b = BUF_EMPTY;
-        enum rc rc = encode(e, &b);
+        enum rc rc = encode(e, with, &b);
         if (rc == RC_OK)
             rc = buf_rc(&b);
         if (rc != RC_OK || b.len == 0) {

@@ -49,20 +49,25 @@ size_t event_size(const struct event *);
 
 /* The wire forms an event can have; the encoders live in handlers/encode.c. */
 enum encoding {
-    ENC_JSON,     /* one JSON object, no newline: long-poll */
-    ENC_NDJSON,   /* the same and a newline: /stream */
-    ENC_FRAME,    /* a <script> call: forever-frame */
-    ENC_SSE,      /* server-sent event, data as published */
-    ENC_SSE_JSON, /* server-sent event, data is the JSON object */
+    ENC_JSON,        /* one JSON object, no newline: long-poll */
+    ENC_NDJSON,      /* the same and a newline: /stream */
+    ENC_FRAME,       /* a <script> call: forever-frame */
+    ENC_SSE,         /* server-sent event, data as published */
+    ENC_SSE_JSON,    /* server-sent event, data is the JSON object */
+    ENC_CLOUD,       /* a structured CloudEvent, one JSON object, no newline */
+    ENC_CLOUD_LINES, /* the same and a newline, and a line with its cursor */
+    ENC_CLOUD_SSE,   /* server-sent event, data is the CloudEvent */
     ENC__COUNT
 };
-typedef enum rc encode_fn(const struct event *, struct buf *out);
+typedef enum rc encode_fn(const struct event *, const void *with, struct buf *out);
 
 /*
- * Lend the bytes of one encoding; encode() is called back the first time only.
+ * Lend the bytes of one encoding; encode() is called back, with `with`, the first time only: what
+ * that says must be the same for all who ask.
  * *out lives as long as the caller's reference.  Returns what encode() returned (or RC_NOMEM);
  * after a failure nothing is kept and the next caller tries again.
  */
-enum rc event_bytes(struct event *, enum encoding, encode_fn *, struct slice *out) MUST_USE;
+enum rc event_bytes(struct event *, enum encoding, encode_fn *, const void *with,
+                    struct slice *out) MUST_USE;
 
 #endif

@@ -55,7 +55,8 @@ struct health {
     uint64_t short_then;    /* how often till it began */
 
     int64_t wall_us; /* what the wall clock is ahead of the steady one */
-    struct log_flood slow_flood, gap_flood;
+    struct log_flood slow_flood, gap_flood, hook_flood, limit_flood;
+    bool proxy_told; /* the log has named a proxy that is not among trusted_proxies */
 };
 
 void health_init(struct server *);

@@ -104,6 +104,9 @@ static void put_harmless(struct line *line, struct slice text)
     }
 }
 
+static void write_line(const struct log *, enum log_level, const char *format, va_list)
+    PRINTF(3, 0);
+
 static void write_line(const struct log *log, enum log_level level, const char *format,
                        va_list args)
 {

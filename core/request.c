@@ -76,6 +76,10 @@ void reply_lend(struct request *r, struct event *event, struct slice bytes)
 
 static void release(struct request *r)
 {
+    for (size_t i = 0; i < LENGTH(r->seats); i++) {
+        limits_leave(r->server->limits, r->seats[i]);
+        r->seats[i] = 0;
+    }
     if (!r->open_link)
         return;
     *r->open_link = r->next_open;
@@ -224,12 +228,19 @@ void kept_free(struct server *server, struct kept *k)
 
 void request_again(struct request *r, struct kept *k)
 {
+    request_again_with(r, k, NULL);
+}
+
+void request_again_with(struct request *r, struct kept *k, const void *found)
+{
     struct server *server = r->server;
 
     release(r);
     r->head = &k->head;
     r->kept = 1;
+    r->found = found;
     request_serve(r);
+    r->found = NULL;
     if (r->kept) /* otherwise somebody else keeps it now */
         kept_free(server, k);
     r->kept = 0;

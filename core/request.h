@@ -65,8 +65,14 @@ struct request {
     /* Valid until serve() returns. */
     const struct request_head *head;
 
+    const void *found; /* being served again: what it waited for; lent until serve() returns */
+
     uint8_t begun : 1, broken : 1, ended : 1, head_only : 1, one_slot : 1;
     uint8_t kept : 1; /* being served again: head is part of a struct kept */
+
+    /* Limits.  Who is served again is counted once; seats are given back when it is over. */
+    uint8_t counted : 1, counted_subject : 1;
+    uint32_t seats[2];
 };
 
 struct request_head {
@@ -95,6 +101,8 @@ enum { KEPT_MAX = 64 * 1024 * 1024, KEPT_TIMES_MAX = 8 };
 enum rc request_keep(struct request *, struct kept **out) MUST_USE;
 /* Held until now: let go of it and serve it.  Takes. */
 void request_again(struct request *, struct kept *);
+/* The same; meanwhile the handler finds the answer that it has asked for in request->found. */
+void request_again_with(struct request *, struct kept *, const void *found);
 /* It is gone: it will not be served again.  Takes; NULL: nothing happens. */
 void kept_free(struct server *, struct kept *);
 

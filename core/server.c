@@ -104,7 +104,8 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     s->journal = journal_new((size_t)conf->journal_events, (size_t)conf->journal_bytes);
     s->wheel = wheel_new(loop);
     s->gate = gate_new(conf, &s->log);
-    if (!s->hub || !s->journal || !s->wheel || !s->gate)
+    s->limits = limits_new(conf);
+    if (!s->hub || !s->journal || !s->wheel || !s->gate || !s->limits)
         goto fail;
     uv_gettimeofday(&now);
     s->started_us = now.tv_sec * 1000000 + now.tv_usec;
@@ -116,6 +117,7 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     health_init(s);
     return RC_OK;
 fail:
+    limits_free(s->limits);
     gate_free(s->gate);
     if (s->wheel)
         wheel_free(s->wheel);
@@ -129,6 +131,7 @@ void server_fini(struct server *s)
 {
     if (s->slots_fd >= 0)
         close(s->slots_fd);
+    limits_free(s->limits);
     gate_free(s->gate);
     journal_free(s->journal);
     hub_free(s->hub);

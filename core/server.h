@@ -17,6 +17,7 @@
 #include "core/health.h"
 #include "core/hub.h"
 #include "core/journal.h"
+#include "core/limits.h"
 #include "core/log.h"
 #include "core/request.h"
 #include "core/source.h"
@@ -32,6 +33,7 @@ struct stats { /* since start; for /status */
     uint64_t requests, published, events, deliveries, gaps, slow_closed, refused, bells, reads;
     uint64_t journal_replays, database_replays, reconnects, recorded, relayed, denied;
     uint64_t publishes_refused, publishes_uncertain, accept_pauses, clock_jumps, no_memory;
+    uint64_t limited;
 };
 
 struct server {
@@ -45,6 +47,7 @@ struct server {
     void (*serve)(struct request *); /* handlers/routes.c */
     struct stats stats;
     struct gate *gate;
+    struct limits *limits;
     struct health health;
 
     /* the log, as far as this process has seen it */

@@ -34,6 +34,12 @@ struct draft { /* an event that has no number yet */
     struct slice topic, type, content_type, id, data;
     int64_t expires_ms; /* from now; 0: never */
     bool retain, is_private;
+    /*
+     * An event that says itself which one it is: published once under this key (1 to 255 bytes),
+     * whatever comes with it; a repetition must agree in the digest.  All drafts of a publish have
+     * one, or none has.
+     */
+    struct slice once, digest;
 };
 
 struct publication { /* what a publish came to */
@@ -45,11 +51,15 @@ struct publication { /* what a publish came to */
     size_t n;
     bool uncertain; /* RC_SOURCE: the connection broke before the answer, so it may be committed */
     bool repeated;  /* answered from an earlier publish with the same idempotency key */
+    const int64_t *repeats; /* drafts with `once`: places of those that were there before; ascending
+                             */
+    size_t repeat_n;
 };
 typedef void published_fn(void *arg, const struct publication *);
 
 /*
- * Commit n drafts in one transaction, all or nothing.  key: idempotency key, or empty.
+ * Commit n drafts in one transaction, all or nothing.  key: idempotency key, or empty, as it must
+ * be for drafts with `once`.
  * NULL: no memory, or too many publishes wait (the callback does not come).
  */
 struct source_call *source_publish(struct source *, const struct draft *, size_t n,

@@ -50,17 +50,30 @@ static enum rc explain(const json_error_t *e, const char **why)
     return RC_SYNTAX;
 }
 
-enum rc strict_read(struct slice text, size_t depth_max, json_t **out, const char **why)
+static enum rc read(struct slice text, size_t depth_max, size_t flags, json_t **out,
+                    const char **why)
 {
     json_error_t e = { 0 };
     if (deeper_than(text, depth_max)) {
         *why = "is nested too deeply";
         return RC_LIMIT;
     }
-    json_t *root =
-        json_loadb(text.len ? text.at : "", text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
-    if (!root)
-        return explain(&e, why);
+    *out = json_loadb(text.len ? text.at : "", text.len,
+                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &e);
+    return *out ? RC_OK : explain(&e, why);
+}
+
+enum rc strict_read_value(struct slice text, size_t depth_max, json_t **out, const char **why)
+{
+    return read(text, depth_max, JSON_ALLOW_NUL, out, why);
+}
+
+enum rc strict_read(struct slice text, size_t depth_max, json_t **out, const char **why)
+{
+    json_t *root = NULL;
+    enum rc rc = read(text, depth_max, 0, &root, why);
+    if (rc != RC_OK)
+        return rc;
     if (!json_is_object(root)) {
         json_decref(root);
         *why = "is not a JSON object";

@@ -16,6 +16,13 @@
  */
 enum rc strict_read(struct slice text, size_t depth_max, json_t **out, const char **why) MUST_USE;
 
+/*
+ * The same for a value of any kind, and U+0000 may stand in its strings: for what is only passed
+ * on.
+ */
+enum rc strict_read_value(struct slice text, size_t depth_max, json_t **out,
+                          const char **why) MUST_USE;
+
 /* Lend a member that is a string; SLICE_NONE when there is none.  False: it is something else. */
 bool strict_string(const json_t *object, const char *name, struct slice *out) MUST_USE;
 

@@ -155,6 +155,46 @@ void json_put_string(struct buf *out, struct slice s)
     buf_putc(out, '"');
 }
 
+/* Bytes at the beginning of s that json_put_compact() copies as they are, within a string or not.
+ */
+static size_t compact_run(struct slice s, bool quoted)
+{
+    size_t n = 0;
+    for (; n < s.len; n++) {
+        char c = s.at[n];
+        if (c == '"' || (quoted && (c == '\\' || c == '<' || c == '\xE2')))
+            break;
+        if (!quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r'))
+            break;
+    }
+    return n;
+}
+
+void json_put_compact(struct buf *out, struct slice s)
+{
+    bool quoted = false;
+    buf_reserve(out, s.len);
+    while (s.len > 0) {
+        size_t n = compact_run(s, quoted), step = 1;
+        buf_put(out, (struct slice){ s.at, n });
+        s.at += n;
+        s.len -= n;
+        if (s.len == 0)
+            break;
+        if (*s.at == '"') {
+            quoted = !quoted;
+            buf_putc(out, '"');
+        } else if (*s.at == '\\' && s.len > 1) {
+            step = 2;
+            buf_put(out, (struct slice){ s.at, step });
+        } else if (quoted) {
+            step = json_put_special(out, s);
+        }
+        s.at += step;
+        s.len -= step;
+    }
+}
+
 /* --- base64 -------------------------------------------------------------------------------- */
 
 void base64_put(struct buf *out, struct slice s)
@@ -354,6 +394,78 @@ void size_put(struct buf *out, int64_t bytes)
         measure_put(out, bytes, size_units);
 }
 
+/* --- times and addresses --------------------------------------------------------------------- */
+
+/* The number that so many digits at *rest make, cut off; -1: they are not there. */
+static int digits_cut(struct slice *rest, size_t n)
+{
+    int64_t value = -1;
+    if (rest->len < n || number_parse((struct slice){ rest->at, n }, 9999, &value) != RC_OK)
+        return -1;
+    *rest = (struct slice){ rest->at + n, rest->len - n };
+    return (int)value;
+}
+
+static bool one_cut(struct slice *rest, const char *of)
+{
+    if (rest->len == 0 || !*rest->at || !strchr(of, *rest->at))
+        return false;
+    *rest = (struct slice){ rest->at + 1, rest->len - 1 };
+    return true;
+}
+
+static bool between(int value, int least, int most)
+{
+    return value >= least && value <= most;
+}
+
+static int days_of(int year, int month)
+{
+    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && leap);
+}
+
+bool rfc3339_valid(struct slice s)
+{
+    int year = digits_cut(&s, 4);
+    if (year < 0 || !one_cut(&s, "-"))
+        return false;
+    int month = digits_cut(&s, 2);
+    if (!between(month, 1, 12) || !one_cut(&s, "-"))
+        return false;
+    if (!between(digits_cut(&s, 2), 1, days_of(year, month)) || !one_cut(&s, "Tt"))
+        return false;
+    if (!between(digits_cut(&s, 2), 0, 23) || !one_cut(&s, ":"))
+        return false;
+    if (!between(digits_cut(&s, 2), 0, 59) || !one_cut(&s, ":"))
+        return false;
+    if (!between(digits_cut(&s, 2), 0, 60)) /* 60: a leap second */
+        return false;
+    if (one_cut(&s, ".")) {
+        if (digits_cut(&s, 1) < 0)
+            return false;
+        while (digits_cut(&s, 1) >= 0)
+            continue;
+    }
+    if (one_cut(&s, "Zz"))
+        return s.len == 0;
+    return one_cut(&s, "+-") && between(digits_cut(&s, 2), 0, 23) && one_cut(&s, ":") &&
+           between(digits_cut(&s, 2), 0, 59) && s.len == 0;
+}
+
+bool uri_reference_valid(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        if (c <= ' ' || c >= 0x7f || strchr("\"<>\\^`{|}", c))
+            return false;
+        if (c == '%' && (s.len - i < 3 || hex_value(s.at[i + 1]) < 0 || hex_value(s.at[i + 2]) < 0))
+            return false;
+    }
+    return s.len > 0;
+}
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
@@ -367,4 +479,13 @@ bool slice_is_nocase(struct slice a, struct slice b)
         if (lower(a.at[i]) != lower(b.at[i]))
             return false;
     return true;
+}
+
+struct slice slice_trim(struct slice s)
+{
+    while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t'))
+        s = (struct slice){ s.at + 1, s.len - 1 };
+    while (s.len > 0 && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
+        s.len--;
+    return s;
 }

@@ -20,6 +20,12 @@ size_t utf8_sequence(struct slice);
  */
 void json_put_string(struct buf *, struct slice);
 
+/*
+ * Append JSON text that a parser has accepted, without the blanks between its parts.  Strings and
+ * numbers stay as they were written, but for what json_put_string() escapes for <script> too.
+ */
+void json_put_compact(struct buf *, struct slice);
+
 /* Append the padded standard base64 of the bytes (RFC 4648 section 4). */
 void base64_put(struct buf *, struct slice);
 
@@ -49,11 +55,20 @@ enum rc size_parse(struct slice, int64_t max, int64_t *out_bytes) MUST_USE;
 void duration_put(struct buf *, int64_t ms);
 void size_put(struct buf *, int64_t bytes);
 
+/* RFC 3339 section 5.6: "2018-04-05T17:31:00.5+02:00", a day and a time that there are? */
+bool rfc3339_valid(struct slice);
+
+/* Only characters that a URI reference has (RFC 3986), each %XX whole; and not empty? */
+bool uri_reference_valid(struct slice);
+
 /*
  * Walk "a=1&b=2": cut the next pair off *rest.  False at the end.  Key and value are lent, still
  * encoded; a pair without '=' has an empty value.
  */
 bool query_next(struct slice *rest, struct slice *key, struct slice *value);
+
+/* Without blanks and tabs at either end. */
+struct slice slice_trim(struct slice);
 
 /* Equal up to ASCII case? */
 bool slice_is_nocase(struct slice, struct slice);

@@ -297,6 +297,22 @@ static void turn_to_database(struct worker *w)
     memcpy(w->why_at_start, s->source_why, sizeof(w->why_at_start));
 }
 
+/* As CGI this would be said for each request: then only to who wants to hear everything. */
+static void warn(const struct worker *w, enum log_level level)
+{
+    struct buf warnings = BUF_EMPTY;
+
+    conf_warn(&w->conf, w->server.one_slot, &warnings);
+    for (struct slice rest = buf_slice(&warnings); rest.len > 0;) {
+        const char *end = memchr(rest.at, '\n', rest.len);
+        int len = (int)(end ? (size_t)(end - rest.at) : rest.len);
+        log_line(&w->server.log, level, "%.*s", len, rest.at);
+        size_t step = (size_t)len + (end != NULL);
+        rest = (struct slice){ rest.at + step, rest.len - step };
+    }
+    buf_fini(&warnings);
+}
+
 static int serve(struct worker *w)
 {
     struct server *s = &w->server;
@@ -322,6 +338,7 @@ static int serve(struct worker *w)
         log_line(&s->log, news,
                  "bellpush.fcgi " BELLPUSH_VERSION " started by %s; up to %zu open replies",
                  w->listening.how, s->one_slot ? 1 : s->max_open);
+        warn(w, is_cgi ? LOG_DEBUG : LOG_WARN);
         uv_prepare_start(&w->look, on_look);
         uv_timer_start(&w->deadline, on_deadline, is_cgi ? GRACE_CGI_MS : GRACE_FCGI_MS, 0);
     }
@@ -337,6 +354,8 @@ static int check_conf(const struct options *o, struct worker *w, struct buf *err
     int status = EXIT_FAILURE;
     enum rc rc = options_conf(o, &w->conf, errors);
 
+    if (rc == RC_OK)
+        conf_warn(&w->conf, false, errors);
     if (errors->len > 0)
         fwrite(errors->at, 1, errors->len, stderr);
     if (rc == RC_OK) {

@@ -125,7 +125,8 @@ static struct slice header_of(struct slice variable, char out[HEADER_NAME_MAX])
         return SLICE("content-type");
     if (slice_is(variable, SLICE("CONTENT_LENGTH")))
         return SLICE("content-length");
-    if (!starts_with(variable, prefix) || variable.len > prefix.len + HEADER_NAME_MAX)
+    if (!starts_with(variable, prefix) || variable.len > prefix.len + HEADER_NAME_MAX ||
+        is_variable_of(variable, "content-type") || is_variable_of(variable, "content-length"))
         return SLICE_NONE;
     for (size_t i = prefix.len; i < variable.len; i++) {
         char c = variable.at[i];

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "core/text.h"
+#include "handlers/meter.h"
 #include "handlers/problem.h"
 
 enum {
@@ -161,6 +162,7 @@ static enum admission unauthorized(const struct visit *v, const struct refusal *
 {
     struct buf headers = BUF_EMPTY;
 
+    meter_failure(v);
     buf_put(&headers, v->common);
     buf_printf(&headers,
                "WWW-Authenticate: Bearer realm=\"bellpush\", error=\"invalid_token\", "
@@ -207,10 +209,10 @@ bool admit_is_explicit(const struct visit *v)
 /* "https://shop.example:8443/page" -> "shop.example:8443"; {NULL, 0}: it has none. */
 static struct slice host_of(struct slice url)
 {
-    const char *at = memmem(url.at, url.len, "://", 3);
+    const char *at = url.len > 0 ? memmem(url.at, url.len, "://", 3) : NULL;
     size_t n = 0;
 
-    if (url.len == 0 || !at)
+    if (!at)
         return SLICE_NONE;
     struct slice rest = { at + 3, url.len - (size_t)(at + 3 - url.at) };
     while (n < rest.len && rest.at[n] != '/' && rest.at[n] != '?' && rest.at[n] != '#')
@@ -343,7 +345,7 @@ enum admission admit(const struct visit *v, enum verb verb, const struct slice *
     if ((v->who->has_key && verb == VERB_PUBLISH) || !gate_can_ask(gate, v->who, &v->credentials))
         return admit_alone(v, verb, names, n);
     struct slice *some = calloc(2 * n, sizeof(*some));
-    gate_put_who(gate, &description, v->who, &v->credentials, v->request->head->remote);
+    gate_put_who(gate, &description, v->who, &v->credentials, v->address);
     enum admission admission = some && buf_rc(&description) == RC_OK
                                    ? admit_by_site(v, verb, names, n, some, buf_slice(&description))
                                    : no_room(v);

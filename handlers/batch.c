@@ -16,9 +16,7 @@
 
 enum { QUOTE_MAX = 120 };
 
-static bool wrong(struct batch_error *e, int status, const char *format, ...) PRINTF(3, 4);
-
-static bool wrong(struct batch_error *e, int status, const char *format, ...)
+bool batch_wrong(struct batch_error *e, int status, const char *format, ...)
 {
     va_list arguments;
 
@@ -49,19 +47,19 @@ struct batch_error batch_check(const struct conf *conf, const struct draft *draf
     int shown = (int)(draft->topic.len < QUOTE_MAX ? draft->topic.len : QUOTE_MAX);
 
     if ((why = topic_error(draft->topic)))
-        wrong(&e, 422, "topic \"%.*s\": %s", shown, shown ? draft->topic.at : "", why);
+        batch_wrong(&e, 422, "topic \"%.*s\": %s", shown, shown ? draft->topic.at : "", why);
     else if ((why = query_word_error(draft->type)))
-        wrong(&e, 422, "type %s", why);
+        batch_wrong(&e, 422, "type %s", why);
     else if (draft->type.len >= reserved.len &&
              memcmp(draft->type.at, reserved.at, reserved.len) == 0)
-        wrong(&e, 422, "types that begin with bellpush- are the server's own");
+        batch_wrong(&e, 422, "types that begin with bellpush- are the server's own");
     else if ((why = query_word_error(draft->id)))
-        wrong(&e, 422, "id %s", why);
+        batch_wrong(&e, 422, "id %s", why);
     else if (draft->content_type.len > 0 && !batch_content_type_ok(draft->content_type))
-        wrong(&e, 422, "content_type is not a media type such as application/json");
+        batch_wrong(&e, 422, "content_type is not a media type such as application/json");
     else if (draft->data.len > (size_t)conf->max_event_bytes)
-        wrong(&e, 413, "the data is %zu bytes; an event may have %lld", draft->data.len,
-              (long long)conf->max_event_bytes);
+        batch_wrong(&e, 413, "the data is %zu bytes; an event may have %lld", draft->data.len,
+                    (long long)conf->max_event_bytes);
     return e;
 }
 
@@ -79,7 +77,7 @@ typedef bool member_fn(struct item *, const json_t *);
 static bool take_string(struct item *item, const json_t *value, const char *name, struct slice *out)
 {
     if (!json_is_string(value))
-        return wrong(item->error, 422, "%s must be a string", name);
+        return batch_wrong(item->error, 422, "%s must be a string", name);
     *out = (struct slice){ json_string_value(value), json_string_length(value) };
     return true;
 }
@@ -87,7 +85,7 @@ static bool take_string(struct item *item, const json_t *value, const char *name
 static bool take_bool(struct item *item, const json_t *value, const char *name, bool *out)
 {
     if (!json_is_boolean(value))
-        return wrong(item->error, 422, "%s must be true or false", name);
+        return batch_wrong(item->error, 422, "%s must be true or false", name);
     *out = json_is_true(value);
     return true;
 }
@@ -130,15 +128,16 @@ static bool take_expires(struct item *item, const json_t *value)
         text = (struct slice){ json_string_value(value), json_string_length(value) };
     if (duration_parse(text, QUERY_TIME_MAX, &item->draft->expires_ms) != RC_OK ||
         item->draft->expires_ms == 0)
-        return wrong(item->error, 422,
-                     "expires must be a time from now such as \"60s\", \"10m\", \"2h\" or \"1d\"");
+        return batch_wrong(
+            item->error, 422,
+            "expires must be a time from now such as \"60s\", \"10m\", \"2h\" or \"1d\"");
     return true;
 }
 
 static bool once(struct item *item)
 {
     if (item->has_data)
-        return wrong(item->error, 422, "data and data_base64 exclude one another");
+        return batch_wrong(item->error, 422, "data and data_base64 exclude one another");
     item->has_data = true;
     return true;
 }
@@ -151,7 +150,7 @@ static bool take_data(struct item *item, const json_t *value)
         return take_string(item, value, "data", &item->draft->data);
     *item->owned = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!*item->owned)
-        return wrong(item->error, 503, "out of memory");
+        return batch_wrong(item->error, 503, "out of memory");
     item->draft->data = slice_of(*item->owned);
     if (item->draft->content_type.len == 0) /* a content_type member, read later, goes before it */
         item->draft->content_type = SLICE("application/json");
@@ -168,9 +167,9 @@ static bool take_data_base64(struct item *item, const json_t *value)
     enum rc rc = base64_decode(&data, text);
     *item->owned = data.at;
     if (rc == RC_NOMEM)
-        return wrong(item->error, 503, "out of memory");
+        return batch_wrong(item->error, 503, "out of memory");
     if (rc != RC_OK)
-        return wrong(item->error, 422, "data_base64 is not padded standard base64");
+        return batch_wrong(item->error, 422, "data_base64 is not padded standard base64");
     item->draft->data = buf_slice(&data);
     return true;
 }
@@ -191,7 +190,7 @@ static bool take_member(struct item *item, const char *name, const json_t *value
     for (size_t i = 0; i < LENGTH(members); i++)
         if (strcmp(name, members[i].name) == 0)
             return members[i].take(item, value);
-    return wrong(item->error, 422, "unknown member \"%.60s\"", name);
+    return batch_wrong(item->error, 422, "unknown member \"%.60s\"", name);
 }
 
 /* ---- the array --------------------------------------------------------------------------- */
@@ -203,12 +202,12 @@ static bool read_item(struct batch *b, size_t i, json_t *object, const struct co
     json_t *value;
 
     if (!json_is_object(object))
-        return wrong(&b->error, 422, "it must be an object such as {\"topic\":…,\"data\":…}");
+        return batch_wrong(&b->error, 422, "it must be an object such as {\"topic\":…,\"data\":…}");
     json_object_foreach(object, name, value) if (!take_member(&item, name, value)) return false;
     if (!json_object_get(object, "topic"))
-        return wrong(&b->error, 422, "it has no topic");
+        return batch_wrong(&b->error, 422, "it has no topic");
     if (!item.has_data)
-        return wrong(&b->error, 422, "it has neither data nor data_base64");
+        return batch_wrong(&b->error, 422, "it has neither data nor data_base64");
     b->error = batch_check(conf, item.draft);
     return b->error.status == 0;
 }
@@ -218,21 +217,22 @@ static bool read_array(struct batch *b, const struct conf *conf)
     size_t n = json_array_size(b->root);
 
     if (!json_is_array(b->root))
-        return wrong(&b->error, 422, "without topic= the body must be a JSON array of events");
+        return batch_wrong(&b->error, 422,
+                           "without topic= the body must be a JSON array of events");
     if (n == 0)
-        return wrong(&b->error, 422, "the array has no events");
+        return batch_wrong(&b->error, 422, "the array has no events");
     if (n > (size_t)conf->max_batch)
-        return wrong(&b->error, 413, "the array has %zu events; one publish may have %lld", n,
-                     (long long)conf->max_batch);
+        return batch_wrong(&b->error, 413, "the array has %zu events; one publish may have %lld", n,
+                           (long long)conf->max_batch);
     b->drafts = calloc(n, sizeof(*b->drafts));
     b->owned = calloc(n, sizeof(*b->owned));
     if (!b->drafts || !b->owned)
-        return wrong(&b->error, 503, "out of memory");
+        return batch_wrong(&b->error, 503, "out of memory");
     for (b->n = 0; b->n < n; b->n++) {
         if (!read_item(b, b->n, json_array_get(b->root, b->n), conf)) {
             struct batch_error e = b->error;
             b->n++; /* what it owns is freed with the rest */
-            return wrong(&b->error, e.status, "event %zu: %.300s", b->n - 1, e.why);
+            return batch_wrong(&b->error, e.status, "event %zu: %.300s", b->n - 1, e.why);
         }
     }
     return true;
@@ -246,8 +246,8 @@ bool batch_read(struct batch *b, struct slice body, const struct conf *conf)
     b->root = json_loadb(body.len ? body.at : "", body.len,
                          JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
     if (!b->root)
-        return wrong(&b->error, 400, "the body is not JSON: %.200s (line %d, column %d)", e.text,
-                     e.line, e.column);
+        return batch_wrong(&b->error, 400, "the body is not JSON: %.200s (line %d, column %d)",
+                           e.text, e.line, e.column);
     return read_array(b, conf);
 }
 

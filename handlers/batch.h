@@ -36,6 +36,9 @@ void batch_fini(struct batch *);
 /* Is this draft one that may be published?  422: what it says is not acceptable. */
 struct batch_error batch_check(const struct conf *, const struct draft *);
 
+/* Say what is wrong; always false. */
+bool batch_wrong(struct batch_error *, int status, const char *format, ...) PRINTF(3, 4);
+
 /* "type/subtype…", at most 255 visible ASCII characters and blanks. */
 bool batch_content_type_ok(struct slice);
 

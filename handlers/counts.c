@@ -17,6 +17,8 @@ static const struct counter {
     { "slow_closed", "Readers closed because they took nothing",
       offsetof(struct stats, slow_closed) },
     { "refused", "Requests refused because the process was full", offsetof(struct stats, refused) },
+    { "limited", "Requests refused because somebody had used up a limit",
+      offsetof(struct stats, limited) },
     { "denied", "Requests for topics that were not theirs", offsetof(struct stats, denied) },
     { "bells", "Notifications heard", offsetof(struct stats, bells) },
     { "reads", "Reads of the log", offsetof(struct stats, reads) },

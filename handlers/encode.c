@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "core/text.h"
+#include "handlers/cloudevent.h"
 
 #define DEFAULT_TYPE "text/plain; charset=utf-8"
 
@@ -38,7 +39,7 @@ static void put_member(struct buf *out, const char *name, struct slice text)
     json_put_string(out, text);
 }
 
-static enum rc encode_json(const struct event *event, struct buf *out)
+static enum rc encode_json(const struct event *event, const void *with, struct buf *out)
 {
     const struct event_fields *e = event_fields(event);
     char cursor[CURSOR_TEXT_MAX + 1], when[ENCODE_TIME_MAX + 1];
@@ -71,17 +72,17 @@ static enum rc encode_json(const struct event *event, struct buf *out)
     return buf_rc(out);
 }
 
-static enum rc encode_ndjson(const struct event *event, struct buf *out)
+static enum rc encode_ndjson(const struct event *event, const void *with, struct buf *out)
 {
-    (void)encode_json(event, out);
+    (void)encode_json(event, with, out);
     buf_putc(out, '\n');
     return buf_rc(out);
 }
 
-static enum rc encode_frame(const struct event *event, struct buf *out)
+static enum rc encode_frame(const struct event *event, const void *with, struct buf *out)
 {
     buf_puts(out, "<script>b("); /* '<' in strings is escaped: nothing can close the script */
-    (void)encode_json(event, out);
+    (void)encode_json(event, with, out);
     buf_puts(out, ")</script>\n");
     return buf_rc(out);
 }
@@ -121,7 +122,7 @@ static void put_id(const struct event_fields *e, struct buf *out)
     buf_printf(out, "id: %s\n", cursor);
 }
 
-static enum rc encode_sse(const struct event *event, struct buf *out)
+static enum rc encode_sse(const struct event *event, const void *with, struct buf *out)
 {
     const struct event_fields *e = event_fields(event);
 
@@ -143,23 +144,68 @@ static enum rc encode_sse(const struct event *event, struct buf *out)
 
 /* Without an event: line, so that a page's onmessage sees all of them: the type is in the object.
  */
-static enum rc encode_sse_json(const struct event *event, struct buf *out)
+static enum rc encode_sse_json(const struct event *event, const void *with, struct buf *out)
 {
     put_id(event_fields(event), out);
     buf_puts(out, "data: ");
-    (void)encode_json(event, out);
+    (void)encode_json(event, with, out);
     buf_puts(out, "\n\n");
     return buf_rc(out);
 }
 
+static enum rc encode_cloud(const struct event *event, const void *with, struct buf *out)
+{
+    const struct conf *conf = with;
+    return cloudevent_put(event_fields(event), slice_of(conf->cloudevents_source), out);
+}
+
+/* What came as a CloudEvent has an id of its own, so where to go on from stands in a second line.
+ */
+static enum rc encode_cloud_lines(const struct event *event, const void *with, struct buf *out)
+{
+    const struct event_fields *e = event_fields(event);
+    char cursor[CURSOR_TEXT_MAX + 1];
+    enum rc rc = encode_cloud(event, with, out);
+
+    cursor_text(e->epoch, e->seq, cursor);
+    buf_putc(out, '\n');
+    encode_beat(out, cursor);
+    buf_putc(out, '\n');
+    return rc == RC_OK ? buf_rc(out) : rc;
+}
+
+static enum rc encode_cloud_sse(const struct event *event, const void *with, struct buf *out)
+{
+    put_id(event_fields(event), out);
+    buf_puts(out, "data: ");
+    enum rc rc = encode_cloud(event, with, out);
+    buf_puts(out, "\n\n");
+    return rc == RC_OK ? buf_rc(out) : rc;
+}
+
 encode_fn *const encoders[ENC__COUNT] = {
-    [ENC_JSON] = encode_json, [ENC_NDJSON] = encode_ndjson,     [ENC_FRAME] = encode_frame,
-    [ENC_SSE] = encode_sse,   [ENC_SSE_JSON] = encode_sse_json,
+    [ENC_JSON] = encode_json,
+    [ENC_NDJSON] = encode_ndjson,
+    [ENC_FRAME] = encode_frame,
+    [ENC_SSE] = encode_sse,
+    [ENC_SSE_JSON] = encode_sse_json,
+    [ENC_CLOUD] = encode_cloud,
+    [ENC_CLOUD_LINES] = encode_cloud_lines,
+    [ENC_CLOUD_SSE] = encode_cloud_sse,
 };
 
-enum rc encode_event(struct event *event, enum encoding encoding, struct slice *out)
+enum rc encode_event(struct event *event, enum encoding encoding, const struct conf *conf,
+                     struct slice *out)
 {
-    return event_bytes(event, encoding, encoders[encoding], out);
+    return event_bytes(event, encoding, encoders[encoding], conf, out);
+}
+
+void encode_beat(struct buf *out, const char *cursor)
+{
+    buf_puts(out, "{\"type\":\"bellpush-heartbeat\"");
+    if (*cursor)
+        buf_printf(out, ",\"id\":\"%s\"", cursor);
+    buf_puts(out, "}");
 }
 
 void encode_gap(struct buf *out, enum gap_reason reason, const char *from, const char *next)

@@ -4,6 +4,7 @@
  *      JSON
  * {"id":"EPOCH-SEQ","topic":"…","type":"…","data":"…","time":"2026-11-21T05:00:00.123456Z",
  *               "content_type":"…","publisher_id":"…","retained":true,"encoding":"base64"}
+ *      CLOUD   a CloudEvent (cloudevent.h)
  *      SSE     id: EPOCH-SEQ          event: …          topic: …          data: …
  *
  * What an event does not have is absent.  Data that is not UTF-8 travels as base64, and says so.
@@ -11,20 +12,26 @@
 #ifndef HANDLERS_ENCODE_H
 #define HANDLERS_ENCODE_H
 
+#include "core/conf.h"
 #include "core/event.h"
 #include "core/follow.h"
 
 /* The encoder of each form; for event_bytes(). */
 extern encode_fn *const encoders[ENC__COUNT];
 
-/* event_bytes() with the encoder that belongs to the form. */
-enum rc encode_event(struct event *, enum encoding, struct slice *out) MUST_USE;
+/* event_bytes() with the encoder that belongs to the form.  conf: the same for all. */
+enum rc encode_event(struct event *, enum encoding, const struct conf *,
+                     struct slice *out) MUST_USE;
 
 /*
  * Append the JSON object that tells of a gap; no newline.  from and next are cursors; from is empty
  * when it is not known where the reader was.
  */
 void encode_gap(struct buf *, enum gap_reason, const char *from, const char *next);
+
+/* Append the JSON object of a heartbeat, which may tell the place to go on from; "": it does not.
+ */
+void encode_beat(struct buf *, const char *cursor);
 
 /* Append the JSON object that tells of a reader's rights: reason is "expiring", "expired" or
    "revoked"; ends_us: when they end, 0: has no time. */

@@ -66,14 +66,6 @@ static void sse_end(struct buf *out, enum end_reason reason, const char *cursor,
     buf_putc(out, '\n');
 }
 
-static void put_beat(struct buf *out, const char *cursor)
-{
-    buf_puts(out, "{\"type\":\"bellpush-heartbeat\"");
-    if (*cursor)
-        buf_printf(out, ",\"id\":\"%s\"", cursor);
-    buf_puts(out, "}");
-}
-
 static void put_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
 {
     buf_printf(out, "{\"type\":\"bellpush-end\",\"reason\":\"%s\",\"retry\":%lld",
@@ -92,7 +84,7 @@ static void lines_prelude(struct buf *out, int64_t retry_ms, bool padding, struc
 
 static void lines_beat(struct buf *out, const char *cursor)
 {
-    put_beat(out, cursor);
+    encode_beat(out, cursor);
     buf_putc(out, '\n');
 }
 
@@ -129,7 +121,7 @@ static void frame_prelude(struct buf *out, int64_t retry_ms, bool padding, struc
 static void frame_beat(struct buf *out, const char *cursor)
 {
     buf_puts(out, "<script>b(");
-    put_beat(out, cursor);
+    encode_beat(out, cursor);
     buf_puts(out, ")</script>\n");
 }
 
@@ -159,8 +151,12 @@ const struct face faces[] = {
                    sse_auth, sse_end },
     [FACE_SSE_JSON] = { "text/event-stream", ENC_SSE_JSON, false, sse_prelude, sse_place, sse_beat,
                         sse_gap, sse_auth, sse_end },
+    [FACE_SSE_CLOUD] = { "text/event-stream", ENC_CLOUD_SSE, false, sse_prelude, sse_place,
+                         sse_beat, sse_gap, sse_auth, sse_end },
     [FACE_LINES] = { "application/x-ndjson", ENC_NDJSON, true, lines_prelude, lines_beat,
                      lines_beat, lines_gap, lines_auth, lines_end },
+    [FACE_LINES_CLOUD] = { "application/x-ndjson", ENC_CLOUD_LINES, true, lines_prelude, lines_beat,
+                           lines_beat, lines_gap, lines_auth, lines_end },
     [FACE_FRAME] = { "text/html; charset=utf-8", ENC_FRAME, true, frame_prelude, frame_beat,
                      frame_beat, frame_gap, frame_auth, frame_end },
 };

@@ -36,7 +36,14 @@ struct face {
     void (*end)(struct buf *, enum end_reason, const char *cursor, int64_t retry_ms);
 };
 
-enum face_name { FACE_SSE, FACE_SSE_JSON, FACE_LINES, FACE_FRAME };
+enum face_name {
+    FACE_SSE,
+    FACE_SSE_JSON,
+    FACE_SSE_CLOUD,
+    FACE_LINES,
+    FACE_LINES_CLOUD,
+    FACE_FRAME,
+};
 
 extern const struct face faces[];
 

@@ -66,6 +66,14 @@ static void put_requests(struct server *s, struct buf *out)
 {
     const struct health *h = &s->health;
     size_t descriptors = health_descriptors(s), resident;
+    struct limits_view limits;
+
+    limits_look(s->limits, &limits);
+    put_gauge(out, "limit_buckets", "Places taken in the table of limits", (double)limits.buckets);
+    put_gauge(out, "max_limit_buckets", "Places there are", (double)limits.buckets_max);
+    put_gauge(out, "limit_open_parties", "Addresses and subjects counted for what they have open",
+              (double)limits.seated);
+    put_gauge(out, "limit_bytes", "Memory of the limits", (double)limits.bytes);
 
     put_gauge(out, "open_requests", "Requests held open", (double)s->open_count);
     put_gauge(out, "max_open_requests", "As many may be held; 0 is no limit", (double)s->max_open);

@@ -19,6 +19,7 @@
 #include "core/text.h"
 #include "handlers/encode.h"
 #include "handlers/listen.h"
+#include "handlers/meter.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 
@@ -43,6 +44,7 @@ struct poll {
     char *headers;       /* of struct visit */
     char *callback;      /* NULL: no JSONP */
     char *match;         /* If-None-Match; NULL: none */
+    enum encoding encoding;
     bool has_asked;
     bool at_once;        /* answer when the past is told */
     bool tagged;         /* wait=0: with an ETag */
@@ -226,7 +228,7 @@ static enum rc on_event(struct follow *f, struct event *event)
     struct poll *p = CONTAINER(f, struct poll, follow);
     struct slice bytes;
 
-    if (encode_event(event, ENC_JSON, &bytes) != RC_OK) {
+    if (encode_event(event, p->encoding, f->server->conf, &bytes) != RC_OK) {
         p->events.nomem = true;
         return add(p);
     }
@@ -388,8 +390,9 @@ static void serve(const struct visit *v, const struct query *q)
 {
     const struct conf *conf = v->server->conf;
     int64_t wanted_ms = q->wait_ms >= 0 ? q->wait_ms : conf->poll_wait_ms;
+    if (!meter_open(v))
+        return;
     struct poll *p = calloc(1, sizeof(*p));
-
     if (!p) {
         problem_no_memory(v->request, v->common, "Out of memory.");
         return;
@@ -403,6 +406,7 @@ static void serve(const struct visit *v, const struct query *q)
     p->has_asked = q->since.kind == SINCE_CURSOR;
     p->asked = q->since.cursor;
     p->tagged = q->wait_ms == 0;
+    p->encoding = q->format == FORMAT_CLOUD ? ENC_CLOUD : ENC_JSON;
     p->query_hash = hash_of(v->request->head->query);
     if (!granted(v, p, wanted_ms)) {
         poll_free(p);

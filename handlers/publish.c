@@ -3,6 +3,7 @@
  *
  *      ?topic=T given      the body is the data, whatever it is, and keeps its Content-Type
  *      no topic=, JSON     the body is an array of events (batch.c)
+ *      CloudEvents         one by its headers, one as JSON, or a batch (cloudevent.c)
  *
  * A page of another site can make a browser send a form here, but neither the key nor these
  * content types: forms are refused by name, so that nobody publishes "a=1&b=2" by accident either.
@@ -16,7 +17,10 @@
 #include "core/topic.h"
 #include "handlers/admit.h"
 #include "handlers/batch.h"
+#include "handlers/cloudevent.h"
 #include "handlers/listen.h"
+#include "handlers/meter.h"
+#include "handlers/once.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 
@@ -24,6 +28,7 @@ struct publish {
     struct request *request;
     struct source_call *call;
     char *headers; /* of struct visit */
+    bool by_event; /* it is the events that say which ones they are, no key of the request */
 };
 
 /* ---- the answer -------------------------------------------------------------------------- */
@@ -37,14 +42,27 @@ static void publish_free(struct publish *p)
 static void put_cursors(struct buf *out, const char *epoch, const struct publication *done)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
+    int64_t last = 0;
 
-    cursor_text(epoch, done->seqs[done->n - 1], cursor);
+    for (size_t i = 0; i < done->n; i++) /* what is repeated may be older than what is new */
+        last = done->seqs[i] > last ? done->seqs[i] : last;
+    cursor_text(epoch, last, cursor);
     buf_printf(out, "{\"cursor\":\"%s\",\"cursors\":[", cursor);
     for (size_t i = 0; i < done->n; i++) {
         cursor_text(epoch, done->seqs[i], cursor);
         buf_printf(out, "%s\"%s\"", i ? "," : "", cursor);
     }
-    buf_printf(out, "]%s}\n", done->repeated ? ",\"repeated\":true" : "");
+    buf_puts(out, "]");
+}
+
+/* Which were there before: all, or some of them by their places. */
+static void put_repeated(struct buf *out, const struct publication *done)
+{
+    if (done->repeated)
+        buf_puts(out, ",\"repeated\":true");
+    for (size_t i = 0; !done->repeated && i < done->repeat_n; i++)
+        buf_printf(out, "%s%lld", i ? "," : ",\"repeated_events\":[", (long long)done->repeats[i]);
+    buf_puts(out, !done->repeated && done->repeat_n > 0 ? "]}\n" : "}\n");
 }
 
 /* It is committed: 201 with its numbers, or 202 where they are given a moment later. */
@@ -57,7 +75,8 @@ static void say_done(struct publish *p, const struct publication *done)
     if (numbered)
         put_cursors(&body, server->epoch, done);
     else
-        buf_printf(&body, "{\"cursor\":null%s}\n", done->repeated ? ",\"repeated\":true" : "");
+        buf_puts(&body, "{\"cursor\":null");
+    put_repeated(&body, done);
     if (body.nomem) { /* committed all the same: better no numbers than a wrong answer */
         buf_fini(&body);
         numbered = false;
@@ -88,12 +107,16 @@ static void say_failed(struct publish *p, const struct publication *done)
         problem_reply(p->request, headers, 413, "It is too large: %s", why);
         return;
     case RC_AGAIN:
-        problem_retry(p->request, headers, 409, 1000,
-                      "A publish with this Idempotency-Key is still under way.");
+        problem_retry(p->request, headers, 409, 1000, "A publish with this %s is still under way.",
+                      p->by_event ? "source and id" : "Idempotency-Key");
         return;
     case RC_DENIED:
-        problem_reply(p->request, headers, 422,
-                      "This Idempotency-Key was used before, for something else.");
+        if (p->by_event)
+            problem_reply(p->request, headers, 422,
+                          "Another event of this source and id was published before (%s).", why);
+        else
+            problem_reply(p->request, headers, 422,
+                          "This Idempotency-Key was used before, for something else.");
         return;
     case RC_NOMEM:
         problem_no_memory(p->request, headers, "Out of memory; nothing was published.");
@@ -105,8 +128,8 @@ static void say_failed(struct publish *p, const struct publication *done)
     }
     problem_retry(p->request, headers, 503, retry_ms,
                   done->uncertain ? "The database went away before it answered: whether this was "
-                                    "published is not known. With an Idempotency-Key it can safely "
-                                    "be sent again."
+                                    "published is not known. With an Idempotency-Key, or as a "
+                                    "CloudEvent, it can safely be sent again."
                                   : "The database is away or too busy: nothing was published.");
 }
 
@@ -115,7 +138,8 @@ static void on_published(void *arg, const struct publication *done)
     struct publish *p = arg;
 
     if (done->rc == RC_OK) {
-        p->request->server->stats.published += done->n;
+        p->request->server->stats.published +=
+            done->repeat_n < done->n ? done->n - done->repeat_n : 0;
         say_done(p, done);
     } else {
         say_failed(p, done);
@@ -140,12 +164,18 @@ static const struct reply_ops reply_ops = { .gone = on_gone, .drain = on_drain }
 
 static void submit(const struct visit *v, const struct draft *drafts, size_t n, struct slice key)
 {
-    struct publish *p = calloc(1, sizeof(*p));
+    size_t bytes = 0;
 
+    for (size_t i = 0; i < n; i++)
+        bytes += drafts[i].data.len;
+    if (!meter_publish(v, n, bytes))
+        return;
+    struct publish *p = calloc(1, sizeof(*p));
     if (p)
         p->headers = slice_dup(v->common);
     if (p && p->headers) {
         p->request = v->request;
+        p->by_event = drafts[0].once.len > 0;
         p->call = source_publish(v->server->source, drafts, n, key, on_published, p);
     }
     if (p && p->call) {
@@ -210,19 +240,10 @@ static bool idempotency_key(const struct visit *v, struct slice *key)
     return good;
 }
 
-/* The media type without parameters. */
-static struct slice essence(struct slice type)
-{
-    size_t len = 0;
-    while (len < type.len && type.at[len] != ';' && type.at[len] != ' ')
-        len++;
-    return (struct slice){ type.at, len };
-}
-
 static bool readable(const struct visit *v, struct slice *content_type)
 {
     struct slice coding = request_header(v->request, "content-encoding");
-    struct slice type = request_header(v->request, "content-type"), kind = essence(type);
+    struct slice type = request_header(v->request, "content-type"), kind = media_essence(type);
 
     if (v->request->head->body_too_large) {
         problem_reply(v->request, v->common, 413, "The body is larger than %lld bytes.",
@@ -278,17 +299,17 @@ static void publish_one(const struct visit *v, const struct query *q, struct sli
         submit(v, &draft, 1, key);
 }
 
-static bool may_publish(const struct visit *v, const struct batch *b)
+static bool may_publish(const struct visit *v, const struct draft *drafts, size_t n)
 {
-    struct slice *topics = calloc(b->n, sizeof(*topics));
+    struct slice *topics = calloc(n, sizeof(*topics));
 
     if (!topics) {
         problem_retry(v->request, v->common, 503, v->server->conf->retry_ms, "Out of memory.");
         return false;
     }
-    for (size_t i = 0; i < b->n; i++)
-        topics[i] = b->drafts[i].topic;
-    bool may = admit(v, VERB_PUBLISH, topics, b->n) == ADMIT_YES;
+    for (size_t i = 0; i < n; i++)
+        topics[i] = drafts[i].topic;
+    bool may = admit(v, VERB_PUBLISH, topics, n) == ADMIT_YES;
     free(topics);
     return may;
 }
@@ -296,7 +317,7 @@ static bool may_publish(const struct visit *v, const struct batch *b)
 static void publish_many(const struct visit *v, struct slice content_type, struct slice key)
 {
     struct batch batch;
-    struct slice kind = essence(content_type);
+    struct slice kind = media_essence(content_type);
 
     if (!slice_is_nocase(kind, SLICE("application/json"))) {
         problem_reply(v->request, v->common, 400,
@@ -306,9 +327,87 @@ static void publish_many(const struct visit *v, struct slice content_type, struc
     }
     if (!batch_read(&batch, v->request->head->body, v->server->conf))
         problem_reply(v->request, v->common, batch.error.status, "%s.", batch.error.why);
-    else if (may_publish(v, &batch))
+    else if (may_publish(v, batch.drafts, batch.n))
         submit(v, batch.drafts, batch.n, key);
     batch_fini(&batch);
+}
+
+/* ---- CloudEvents --------------------------------------------------------------------------- */
+
+static void say_nothing_to_do(const struct visit *v)
+{
+    struct slice body = SLICE("{\"cursor\":null,\"cursors\":[]}\n");
+    struct buf head = BUF_EMPTY;
+
+    buf_printf(&head,
+               "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+               "Content-Length: %zu\r\n",
+               body.len);
+    buf_put(&head, v->common);
+    reply_begin(v->request, 200, buf_slice(&head));
+    reply_write(v->request, body);
+    reply_end(v->request);
+    buf_fini(&head);
+}
+
+/* What would be said twice, or once too little. */
+static const char *terms_error(const struct query *q)
+{
+    if (q->topic_count > 1)
+        return "topic may be given only once here: an event has one topic";
+    if (q->topic_count == 1 && topic_error(q->topics[0]))
+        return topic_error(q->topics[0]);
+    if (q->type.at || q->id.at)
+        return "type and id are those of the CloudEvent: they do not go into the address";
+    return NULL;
+}
+
+static void publish_cloud(const struct visit *v, const struct query *q, enum cloudevent_mode mode,
+                          struct slice scope)
+{
+    struct cloudevent_terms terms = { .topic = q->topic_count ? q->topics[0] : SLICE_NONE,
+                                      .scope = scope,
+                                      .expires_ms = q->expires_ms,
+                                      .retain = q->retain,
+                                      .is_private = q->is_private };
+    const char *error = terms_error(q);
+    struct cloudevents c;
+
+    if (error) {
+        problem_reply(v->request, v->common, 400, "%s.", error);
+        return;
+    }
+    if (!cloudevents_read(&c, v->request, mode, &terms, v->server->conf))
+        problem_reply(v->request, v->common, c.error.status, "The CloudEvent is refused: %s.",
+                      c.error.why);
+    else if (c.n == 0)
+        say_nothing_to_do(v);
+    else if (may_publish(v, c.drafts, c.n))
+        submit(v, c.drafts, c.n, SLICE_NONE);
+    cloudevents_fini(&c);
+}
+
+/* ---- all of them --------------------------------------------------------------------------- */
+
+static void publish_any(const struct visit *v, const struct query *q, struct slice content_type,
+                        struct slice given)
+{
+    enum cloudevent_mode mode = cloudevent_mode(v->request);
+    struct buf scope = BUF_EMPTY;
+    char once[ONCE_LEN + 1] = "";
+
+    once_scope(v, &scope);
+    if (given.len > 0)
+        once_key("ik:", (struct slice[]){ buf_slice(&scope), given }, 2, once);
+    if (scope.nomem)
+        problem_no_memory(v->request, v->common, "Out of memory; nothing was published.");
+    else if (mode != CLOUDEVENT_NONE)
+        publish_cloud(v, q, mode, buf_slice(&scope));
+    else if (q->topic_count > 0)
+        publish_one(v, q, content_type, slice_of(once));
+    else
+        publish_many(v, content_type, slice_of(once));
+    buf_fini(&scope);
 }
 
 void publish_serve(const struct visit *v)
@@ -321,9 +420,7 @@ void publish_serve(const struct visit *v)
     enum rc rc = query_parse(&q, v->request->head->query, SLICE_NONE, v->server->conf);
     if (rc != RC_OK)
         listen_refuse(v, &q, rc);
-    else if (q.topic_count > 0)
-        publish_one(v, &q, content_type, key);
     else
-        publish_many(v, content_type, key);
+        publish_any(v, &q, content_type, key);
     query_fini(&q);
 }

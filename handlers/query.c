@@ -149,17 +149,16 @@ static enum rc read_format(struct query *q, struct slice value, const struct con
         const char *name;
         enum query_format format;
     } formats[] = {
-        { "raw", FORMAT_RAW },
-        { "json", FORMAT_JSON },
-        { "ndjson", FORMAT_NDJSON },
-        { "frame", FORMAT_FRAME },
+        { "raw", FORMAT_RAW },     { "json", FORMAT_JSON },         { "ndjson", FORMAT_NDJSON },
+        { "frame", FORMAT_FRAME }, { "cloudevents", FORMAT_CLOUD },
     };
     for (size_t i = 0; i < LENGTH(formats); i++)
         if (slice_is(value, slice_of(formats[i].name))) {
             q->format = formats[i].format;
             return RC_OK;
         }
-    return syntax(q, "format must be raw or json for /events, ndjson or frame for /stream");
+    return syntax(q, "format must be raw or json for /events, ndjson or frame for /stream, or "
+                     "cloudevents");
 }
 
 static enum rc read_flag(struct query *q, struct slice value, bool *out, const char *why)
@@ -291,8 +290,9 @@ enum rc query_parse(struct query *q, struct slice text, struct slice last_event_
     struct slice key, value, since = SLICE_NONE;
 
     *q = (struct query){ .wait_ms = -1, .limit = -1 };
-    if (text.len > QUERY_MAX) {
-        snprintf(q->why, sizeof(q->why), "the query string is longer than %d bytes", QUERY_MAX);
+    if (text.len > (size_t)conf->max_query_bytes) {
+        snprintf(q->why, sizeof(q->why), "the query string is longer than %lld bytes",
+                 (long long)conf->max_query_bytes);
         return RC_LIMIT;
     }
     if (!buf_reserve(&q->bytes, text.len + 1))

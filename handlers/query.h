@@ -19,7 +19,14 @@ enum {
 
 #define QUERY_TIME_MAX (INT64_C(86400000) * 3650) /* ms: ten years */
 
-enum query_format { FORMAT_NONE, FORMAT_RAW, FORMAT_JSON, FORMAT_NDJSON, FORMAT_FRAME };
+enum query_format {
+    FORMAT_NONE,
+    FORMAT_RAW,
+    FORMAT_JSON,
+    FORMAT_NDJSON,
+    FORMAT_FRAME,
+    FORMAT_CLOUD
+};
 
 struct query {
     struct slice *topics; /* decoded; not yet known to be topics or filters */

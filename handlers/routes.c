@@ -8,6 +8,7 @@
 
 #include "core/text.h"
 #include "handlers/admit.h"
+#include "handlers/meter.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 
@@ -18,7 +19,7 @@ enum { READ = METHOD_GET | METHOD_HEAD };
 static void serve_help(const struct visit *);
 
 static const struct route {
-    const char *path;
+    const char *path; /* that ends in "/x/": whatever is below it */
     unsigned methods;
     void (*serve)(const struct visit *);
     bool knows_visitors; /* what it answers depends on who asks: a bad token is refused */
@@ -27,6 +28,7 @@ static const struct route {
     { "/poll", READ, poll_serve, true },
     { "/stream", READ, stream_lines, true },
     { "/publish", METHOD_POST, publish_serve, true },
+    { "/hook/", READ | METHOD_POST | METHOD_OPTIONS, hook_serve, false },
     { "/status", READ, status_serve, false },
     { "/ready", READ, status_ready, false },
     { "/metrics", READ, status_metrics, false },
@@ -44,10 +46,19 @@ static const struct {
     { "OPTIONS", METHOD_OPTIONS },
 };
 
+static bool is_for(const struct route *route, struct slice path)
+{
+    struct slice own = slice_of(route->path);
+
+    if (own.len > 1 && own.at[own.len - 1] == '/' && path.len > own.len)
+        path.len = own.len;
+    return slice_is(path, own);
+}
+
 static const struct route *route_for(struct slice path)
 {
     for (size_t i = 0; i < LENGTH(routes); i++)
-        if (slice_is(path, slice_of(routes[i].path)))
+        if (is_for(&routes[i], path))
             return &routes[i];
     return NULL;
 }
@@ -124,7 +135,9 @@ static void serve_options(const struct visit *v, const struct route *route)
         buf_puts(&head, "Access-Control-Allow-Methods: ");
         put_methods(&head, route->methods);
         buf_puts(&head, "\r\nAccess-Control-Allow-Headers: Authorization, Cache-Control, "
-                        "Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID\r\n"
+                        "Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
+                        "ce-bellpushtopic, ce-dataschema, ce-id, ce-source, ce-specversion, "
+                        "ce-subject, ce-time, ce-type\r\n"
                         "Access-Control-Max-Age: 600\r\n");
     }
     buf_put(&head, v->common);
@@ -145,6 +158,7 @@ static void serve_help(const struct visit *v)
         "since=CURSOR\n"
         "GET  /stream?topic=T    newline-delimited JSON; format=frame for the oldest browsers\n"
         "POST /publish?topic=T   the body is the event; Authorization: Bearer KEY\n"
+        "POST /hook/NAME         a webhook that bellpush.define_hook() has defined\n"
         "GET  /status /ready /metrics\n"
         "\n"
         "T is a topic (orders/42) or a filter (orders/+/status, orders/%23), and may be repeated.\n"
@@ -175,12 +189,19 @@ static void refuse_method(const struct visit *v, const struct route *route)
     buf_fini(&allowed);
 }
 
+/* OPTIONS of a sender of webhooks, which wants another answer than a browser. */
+static bool asks_for_itself(const struct request *r, const struct route *route)
+{
+    return (route->methods & METHOD_OPTIONS) && request_header(r, "webhook-request-origin").len > 0;
+}
+
 void routes_serve(struct request *r)
 {
     struct buf common = BUF_EMPTY, token = BUF_EMPTY;
     const struct route *route = route_for(r->head->path);
     unsigned method = method_of(r->head->method);
     struct who who = { .rights = NULL };
+    char address[ADDRESS_TEXT_MAX + 1];
 
     if (!r->kept)
         r->server->stats.requests++;
@@ -190,15 +211,18 @@ void routes_serve(struct request *r)
                            .common = buf_slice(&common),
                            .who = &who,
                            .is_head = method == METHOD_HEAD };
-    if (!route) {
+    if (!meter_address(&visit, address)) {
+        /* answered; and nothing else about it was looked at */
+    } else if (!route) {
         int shown = (int)(r->head->path.len < 120 ? r->head->path.len : 120);
         problem_reply(r, visit.common, 404, "There is nothing at %.*s; GET / lists what there is.",
                       shown, r->head->path.len ? r->head->path.at : "");
-    } else if (method == METHOD_OPTIONS) {
+    } else if (method == METHOD_OPTIONS && !asks_for_itself(r, route)) {
         serve_options(&visit, route);
     } else if (!(method & route->methods)) {
         refuse_method(&visit, route);
-    } else if (!route->knows_visitors || admit_identify(&visit, &token) == ADMIT_YES) {
+    } else if (!route->knows_visitors ||
+               (admit_identify(&visit, &token) == ADMIT_YES && meter_who(&visit))) {
         route->serve(&visit);
     }
     who_unref(&who);

@@ -12,6 +12,7 @@ void stream_events(const struct visit *);  /* GET /events: server-sent events */
 void stream_lines(const struct visit *);   /* GET /stream: NDJSON, forever-frame */
 void poll_serve(const struct visit *);     /* GET /poll */
 void publish_serve(const struct visit *);  /* POST /publish */
+void hook_serve(const struct visit *);     /* POST /hook/NAME, and GET for handshakes */
 void status_serve(const struct visit *);   /* GET /status */
 void status_ready(const struct visit *);   /* GET /ready */
 void status_metrics(const struct visit *); /* GET /metrics */

@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "handlers/counts.h"
 #include "handlers/encode.h"
+#include "handlers/meter.h"
 #include "handlers/metrics.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
@@ -54,7 +55,13 @@ static void put_masked(struct buf *out, struct slice text)
 
 static bool has_key(const struct visit *v)
 {
-    return gate_shows_key(v->server->gate, request_header(v->request, "authorization"));
+    struct slice authorization = request_header(v->request, "authorization");
+    struct slice scheme = { authorization.at, authorization.len < 6 ? 0 : 6 };
+    bool shows = gate_shows_key(v->server->gate, authorization);
+
+    if (slice_is_nocase(scheme, SLICE("Bearer")) && !shows)
+        meter_failure(v); /* no place to guess the key at leisure */
+    return shows;
 }
 
 static void put_why(struct buf *out, bool in_full, const char *text)
@@ -176,7 +183,9 @@ static void put_requests(struct server *s, const struct source_view *view, struc
 {
     const struct health *h = &s->health;
     size_t descriptors = health_descriptors(s), resident;
+    struct limits_view limits;
 
+    limits_look(s->limits, &limits);
     buf_printf(out,
                "\"open\":%zu,\"max_open\":%zu,\"one_request\":%s,\"subscribers\":%zu,"
                "\"filters\":%zu,\"slow\":%zu,\"connections\":%zu,\"accepting\":%s,"
@@ -195,7 +204,10 @@ static void put_requests(struct server *s, const struct source_view *view, struc
     buf_printf(out, ",\"short\":%s},\"publishing\":{\"waiting\":%zu,\"oldest_s\":",
                h->short_ms ? "true" : "false", view->publishes);
     put_seconds(out, view->publish_ms);
-    buf_printf(out, "},\"questions\":%zu", view->questions);
+    buf_printf(out,
+               "},\"questions\":%zu,\"limits\":{\"buckets\":%zu,\"max_buckets\":%zu,"
+               "\"open_parties\":%zu,\"bytes\":%zu}",
+               view->questions, limits.buckets, limits.buckets_max, limits.seated, limits.bytes);
 }
 
 void status_serve(const struct visit *v)

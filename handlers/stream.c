@@ -28,6 +28,7 @@
 #include "handlers/encode.h"
 #include "handlers/face.h"
 #include "handlers/listen.h"
+#include "handlers/meter.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 
@@ -317,7 +318,7 @@ static enum rc on_event(struct follow *f, struct event *event)
     struct stream *s = CONTAINER(f, struct stream, follow);
     struct slice bytes;
 
-    if (encode_event(event, face_of(s)->encoding, &bytes) != RC_OK) {
+    if (encode_event(event, face_of(s)->encoding, server_of(s)->conf, &bytes) != RC_OK) {
         server_no_memory(server_of(s), "an event");
         return finish_at(s, s->told, END_TROUBLE, some_retry(server_of(s)));
     }
@@ -461,6 +462,8 @@ static void serve(const struct visit *v, struct query *q, enum face_name name)
         reply_end(v->request);
         return;
     }
+    if (!meter_open(v))
+        return;
     grant = server_grant(v->server, FOREVER_MS);
     if (grant.refuse) {
         problem_retry(v->request, v->common, 503, grant.retry_ms,
@@ -478,22 +481,48 @@ static void serve(const struct visit *v, struct query *q, enum face_name name)
     start(v, s, q, &grant);
 }
 
+struct face_of_format {
+    enum query_format format;
+    enum face_name face;
+};
+
+/* False: it is not one of these. */
+static bool serve_format(const struct visit *v, struct query *q, const struct face_of_format *known,
+                         size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (q->format == known[i].format) {
+            serve(v, q, known[i].face);
+            return true;
+        }
+    return false;
+}
+
 void stream_events(const struct visit *v)
 {
+    static const struct face_of_format known[] = {
+        { FORMAT_NONE, FACE_SSE },
+        { FORMAT_RAW, FACE_SSE },
+        { FORMAT_JSON, FACE_SSE_JSON },
+        { FORMAT_CLOUD, FACE_SSE_CLOUD },
+    };
     struct query q;
 
-    if (listen_read(v, &q)) {
-        if (q.format == FORMAT_NONE || q.format == FORMAT_RAW || q.format == FORMAT_JSON)
-            serve(v, &q, q.format == FORMAT_JSON ? FACE_SSE_JSON : FACE_SSE);
-        else
-            problem_reply(v->request, v->common, 400,
-                          "/events knows format=raw and format=json; the others are for /stream.");
-    }
+    if (listen_read(v, &q) && !serve_format(v, &q, known, LENGTH(known)))
+        problem_reply(v->request, v->common, 400,
+                      "/events knows format=raw, format=json and format=cloudevents; the others "
+                      "are for /stream.");
     query_fini(&q);
 }
 
 void stream_lines(const struct visit *v)
 {
+    static const struct face_of_format known[] = {
+        { FORMAT_NONE, FACE_LINES },
+        { FORMAT_NDJSON, FACE_LINES },
+        { FORMAT_CLOUD, FACE_LINES_CLOUD },
+        { FORMAT_FRAME, FACE_FRAME },
+    };
     struct query q;
 
     if (listen_read(v, &q)) {
@@ -501,14 +530,10 @@ void stream_lines(const struct visit *v)
             problem_reply(v->request, v->common, 400,
                           "format=frame calls a function of the page around it: name it with "
                           "callback=, such as callback=onEvent for parent.onEvent.");
-        else if (q.format == FORMAT_FRAME)
-            serve(v, &q, FACE_FRAME);
-        else if (q.format == FORMAT_NONE || q.format == FORMAT_NDJSON)
-            serve(v, &q, FACE_LINES);
-        else
+        else if (!serve_format(v, &q, known, LENGTH(known)))
             problem_reply(v->request, v->common, 400,
-                          "/stream knows format=ndjson and format=frame; the others are for "
-                          "/events.");
+                          "/stream knows format=ndjson, format=cloudevents and format=frame; the "
+                          "others are for /events.");
     }
     query_fini(&q);
 }

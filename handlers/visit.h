@@ -14,6 +14,10 @@ struct visit {
     struct slice common; /* header lines of every answer to it: CORS, nosniff */
     bool is_head;        /* HEAD: answer the head at once, hold nothing */
 
+    /* From where, as far as proxies are to be believed; as text, lent. */
+    struct slice address;
+    uint64_t party[PARTY__COUNT]; /* for whom it counts (meter.h) */
+
     /* As whom it comes; admit() may add to it. */
     struct who *who;
     struct credentials credentials; /* what was presented */

@@ -645,6 +645,56 @@ BEGIN
   END IF;
 END $$;
 
+-- The same for events that say themselves which ones they are, each by its key: those that were
+-- published before are not again, and repeats tells their places (from 0).  Whoever publishes one of
+-- them at this moment is waited for, in the order of the keys, so that no two wait for each other.
+CREATE OR REPLACE FUNCTION bellpush.publish_once(topics text[], types text[],
+  content_types text[], ids text[], datas bytea[], retains boolean[], privates boolean[],
+  expires_ms bigint[], keys text[], hashes bytea[], OUT seqs bigint[], OUT repeats bigint[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  fresh bigint[];
+  other bigint;
+BEGIN
+  IF (cardinality($9) = cardinality($1) AND cardinality($10) = cardinality($1)) IS NOT TRUE THEN
+    RAISE 'bellpush: the arrays of publish_once() differ in length' USING ERRCODE = '22023';
+  ELSIF EXISTS (SELECT 1 FROM unnest($9, $10) u(k, h)
+                WHERE (octet_length(k) BETWEEN 1 AND 1024 AND h IS NOT NULL) IS NOT TRUE) THEN
+    RAISE 'bellpush: an idempotency key has 1 to 1024 bytes, and a hash' USING ERRCODE = '22023';
+  END IF;
+  WITH first AS (
+    SELECT DISTINCT ON (k) k, h, nr
+    FROM unnest($9 COLLATE "C", $10) WITH ORDINALITY u(k, h, nr) ORDER BY k, nr
+  ), mine AS (
+    INSERT INTO bellpush.idempotency (key, hash) SELECT k, h FROM first ORDER BY k
+      ON CONFLICT DO NOTHING RETURNING key
+  )
+  SELECT coalesce(array_agg(nr ORDER BY nr), '{}') INTO fresh FROM mine JOIN first ON k = key;
+  SELECT min(nr) - 1 INTO other
+    FROM unnest($9, $10) WITH ORDINALITY u(k, h, nr) JOIN bellpush.idempotency i ON i.key = k
+    WHERE i.hash <> h;
+  IF other IS NOT NULL THEN
+    RAISE 'bellpush: event %: its key was used for another', other USING ERRCODE = 'BP001';
+  END IF;
+  IF fresh <> '{}' THEN
+    SELECT (bellpush.publish_batch(
+             array_agg(t ORDER BY nr), array_agg(y ORDER BY nr), array_agg(c ORDER BY nr),
+             array_agg(i ORDER BY nr), array_agg(d ORDER BY nr), array_agg(r ORDER BY nr),
+             array_agg(p ORDER BY nr), array_agg(x ORDER BY nr), NULL, NULL)).seqs INTO seqs
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY u(t, y, c, i, d, r, p, x, nr)
+      WHERE nr = ANY (fresh);
+    UPDATE bellpush.idempotency o SET seqs = ARRAY[n.seq]
+      FROM unnest(fresh, publish_once.seqs) n(nr, seq) WHERE o.key = $9[n.nr::int] AND n.seq IS NOT NULL;
+  END IF;
+  SELECT array_agg(i.seqs[1] ORDER BY nr),
+         coalesce(array_agg(nr - 1 ORDER BY nr) FILTER (WHERE nr <> ALL (fresh)), '{}')
+    INTO seqs, repeats
+    FROM unnest($9) WITH ORDINALITY u(k, nr) LEFT JOIN bellpush.idempotency i ON i.key = k;
+  IF array_position(seqs, NULL) IS NOT NULL THEN -- relay mode: not numbered yet
+    seqs := NULL;
+  END IF;
+END $$;
+
 -- Plain NOTIFYs that the elected process has heard.  Never refuses: what a topic may not hold in a
 -- channel's name is escaped.
 CREATE OR REPLACE FUNCTION bellpush.record(channels text[], payloads text[]) RETURNS void
@@ -1819,8 +1869,9 @@ BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA bellpush TO %s', who);
   FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'bellpush'::regnamespace
              AND proname IN ('hello', 'read', 'replay', 'locate', 'cursor', 'last_values',
-                             'publish_batch', 'record', 'relay', 'relay_sleep', 'relay_wake',
-                             'listening', 'housekeeper', 'maintain', 'report', 'gate', 'may', 'hook_of') LOOP
+                             'publish_batch', 'publish_once', 'record', 'relay', 'relay_sleep',
+                             'relay_wake', 'listening', 'housekeeper', 'maintain', 'report', 'gate',
+                             'may', 'hook_of') LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', f, who);
   END LOOP;
   EXECUTE format('GRANT SELECT ON bellpush.stats, bellpush.settings, bellpush.workers, '

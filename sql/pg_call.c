@@ -101,7 +101,7 @@ static void hash_drafts(const struct draft *drafts, size_t n, unsigned char out[
 
 struct source_call *pg_call_publish(const struct draft *drafts, size_t n, struct slice key)
 {
-    enum { TOPIC, TYPE, CONTENT_TYPE, ID, DATA, RETAIN, PRIVATE, EXPIRES };
+    enum { TOPIC, TYPE, CONTENT_TYPE, ID, DATA, RETAIN, PRIVATE, EXPIRES, ONCE, DIGEST };
     static const struct {
         enum pg_type element, array;
     } types[] = {
@@ -109,17 +109,23 @@ struct source_call *pg_call_publish(const struct draft *drafts, size_t n, struct
         [CONTENT_TYPE] = { PG_TEXT, PG_TEXT_ARRAY }, [ID] = { PG_TEXT, PG_TEXT_ARRAY },
         [DATA] = { PG_BYTEA, PG_BYTEA_ARRAY },       [RETAIN] = { PG_BOOL, PG_BOOL_ARRAY },
         [PRIVATE] = { PG_BOOL, PG_BOOL_ARRAY },      [EXPIRES] = { PG_INT8, PG_INT8_ARRAY },
+        [ONCE] = { PG_TEXT, PG_TEXT_ARRAY },         [DIGEST] = { PG_BYTEA, PG_BYTEA_ARRAY },
     };
+    bool by_event = drafts[0].once.len > 0;
+    size_t arrays = by_event ? LENGTH(types) : ONCE;
     struct source_call *call = call_new(
-        PG_PUBLISH, "SELECT seqs, repeated"
-                    " FROM bellpush.publish_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+        PG_PUBLISH, by_event
+                        ? "SELECT seqs, cardinality(repeats) = cardinality($9), repeats"
+                          " FROM bellpush.publish_once($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+                        : "SELECT seqs, repeated, NULL::bigint[]"
+                          " FROM bellpush.publish_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
     unsigned char hash[32];
 
     if (!call)
         return NULL;
     call->drafts = n;
     struct pg_array *a = call->arrays;
-    for (size_t i = 0; i < LENGTH(types); i++)
+    for (size_t i = 0; i < arrays; i++)
         pg_array_begin(&a[i], types[i].element);
     for (size_t i = 0; i < n; i++) {
         const struct draft *d = &drafts[i];
@@ -134,48 +140,60 @@ struct source_call *pg_call_publish(const struct draft *drafts, size_t n, struct
             pg_array_put_int8(&a[EXPIRES], d->expires_ms);
         else
             pg_array_put(&a[EXPIRES], SLICE_NONE);
+        if (by_event) {
+            pg_array_put(&a[ONCE], d->once);
+            pg_array_put(&a[DIGEST], d->digest);
+        }
     }
-    call->has_key = key.len > 0;
-    if (call->has_key) {
+    call->has_key = by_event || key.len > 0;
+    if (key.len > 0) {
         hash_drafts(drafts, n, hash);
         buf_put(&call->text, key);
         buf_put(&call->text, (struct slice){ (char *)hash, sizeof(hash) });
     }
     bool whole = buf_rc(&call->text) == RC_OK;
-    for (size_t i = 0; i < LENGTH(types); i++)
+    for (size_t i = 0; i < arrays; i++)
         whole &= param_array(call, types[i].array, &a[i]);
     if (!whole) {
         pg_call_free(call);
         return NULL;
     }
     struct slice all = buf_slice(&call->text);
-    param(call, PG_TEXT, call->has_key ? (struct slice){ all.at, key.len } : SLICE_NONE);
-    param(call, PG_BYTEA,
-          call->has_key ? (struct slice){ all.at + key.len, sizeof(hash) } : SLICE_NONE);
+    if (!by_event) {
+        bool keyed = key.len > 0;
+        param(call, PG_TEXT, keyed ? (struct slice){ all.at, key.len } : SLICE_NONE);
+        param(call, PG_BYTEA,
+              keyed ? (struct slice){ all.at + key.len, sizeof(hash) } : SLICE_NONE);
+    }
     return call;
 }
 
 static void answer_publish(struct source_call *call, const PGresult *result)
 {
     struct publication done = { .rc = RC_OK, .why = "" };
-    int64_t *seqs = NULL;
-    struct slice array = pg_field(result, 0, 0);
+    int64_t *seqs = NULL, *repeats = NULL;
+    struct slice array = pg_field(result, 0, 0), places = pg_field(result, 0, 2);
 
     if (PQntuples(result) != 1)
         done.rc = RC_SOURCE;
     else if (array.at) /* NULL in relay mode */
         done.rc = pg_array_read_int8(array, &seqs, &done.n);
+    if (done.rc == RC_OK && places.at)
+        done.rc = pg_array_read_int8(places, &repeats, &done.repeat_n);
     if (done.rc != RC_OK) {
+        free(seqs);
         call->uncertain = true;
         pg_call_fail(call, RC_SOURCE, "publish_batch() gave an answer that is not understood");
         return;
     }
     done.seqs = seqs;
+    done.repeats = repeats;
     if (!array.at)
         done.n = call->drafts;
     done.repeated = pg_field_true(result, 0, 1);
     call->fn.published(call->arg, &done);
     free(seqs);
+    free(repeats);
     pg_call_free(call);
 }
 

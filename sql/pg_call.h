@@ -33,7 +33,7 @@ struct source_call {
     int64_t after; /* replay */
     size_t drafts; /* publish */
     size_t names;  /* may */
-    struct pg_array arrays[8];
+    struct pg_array arrays[10];
     struct buf text;
     char numbers[4][8];
     union {

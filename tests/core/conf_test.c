@@ -367,7 +367,7 @@ START_TEST(help_names_every_setting)
             ;
     }
     ck_assert_uint_gt(settings, 25);
-    ck_assert_ptr_nonnull(strstr(help.at, "heartbeat          time, default 15s\n"));
+    ck_assert_ptr_nonnull(strstr(help.at, "heartbeat                 time, default 15s\n"));
     buf_fini(&help);
     buf_fini(&b);
 }
@@ -443,6 +443,75 @@ START_TEST(a_key_file_that_gives_the_key_away_is_refused)
 }
 END_TEST
 
+static const char *warned(bool one_request)
+{
+    errors.len = 0;
+    conf_warn(&conf, one_request, &errors);
+    return told();
+}
+
+START_TEST(a_file_that_gives_a_secret_away_is_warned_of)
+{
+    static const char secrets[] = "publish_key = hunter2hunter2\ntoken_key = "
+                                  "0123456789abcdef0123456789abcdef\ndatabase = password=x\n";
+    static const char none[] = "database = dbname=shop\npoll_wait = 7s\n";
+    char expected[200];
+
+    write_file(secrets, 0604);
+    ck_assert_int_eq(conf_read_file(&conf, path, &errors), RC_OK);
+    snprintf(expected, sizeof expected,
+             "%s holds a secret (database) and is open to everybody: chmod o-rw\n", path);
+    ck_assert_str_eq(warned(false), expected); /* one line for the file */
+    write_file(secrets, 0640);
+    ck_assert_str_eq(warned(false), "");
+    conf_fini(&conf);
+    ck_assert_int_eq(conf_init(&conf), RC_OK);
+    write_file(none, 0644);
+    ck_assert_int_eq(conf_read_file(&conf, path, &errors), RC_OK);
+    ck_assert_str_eq(warned(false), "");
+    /* What was said elsewhere is no file's affair. */
+    char *const environment[] = { (char *)"BELLPUSH_PUBLISH_KEY=hunter2", NULL };
+    ck_assert_int_eq(conf_read_env(&conf, environment, &errors), RC_OK);
+    ck_assert_int_eq(
+        conf_set(&conf, "token_key=0123456789abcdef0123456789abcdef", "--set", &errors), RC_OK);
+    ck_assert_str_eq(warned(false), "");
+}
+END_TEST
+
+START_TEST(limits_that_limit_nothing_are_warned_of)
+{
+    ck_assert_str_eq(warned(true), ""); /* the defaults are nobody's wish */
+    ck_assert_int_eq(conf_set(&conf, "requests_per_subject=7", "--set", &errors), RC_OK);
+    ck_assert_str_eq(warned(false), "");
+    ck_assert_str_eq(warned(true),
+                     "--set: requests_per_subject limits nothing here: each process counts for "
+                     "itself, and has one request at a time\n");
+}
+END_TEST
+
+START_TEST(networks_and_headers_are_checked)
+{
+    static const char *const bad[] = { "trusted_proxies=10.0.0.1/8",
+                                       "trusted_proxies=privat",
+                                       "unlimited_addresses=10.0.0.0/8,2001:db8::1/32",
+                                       "forwarded_header=",
+                                       "forwarded_header=X Forwarded",
+                                       "forwarded_header=X-Forwarded-For:" };
+
+    ck_assert_int_eq(
+        conf_set(&conf, "trusted_proxies=private, unix, 192.0.2.0/24", "--set", &errors), RC_OK);
+    ck_assert_int_eq(conf_set(&conf, "unlimited_addresses=", "--set", &errors), RC_OK);
+    ck_assert_int_eq(conf_set(&conf, "forwarded_header=CF-Connecting-IP", "--set", &errors), RC_OK);
+    ck_assert_int_eq(check(), RC_OK);
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        conf_fini(&conf);
+        ck_assert_int_eq(conf_init(&conf), RC_OK);
+        ck_assert_int_eq(conf_set(&conf, bad[i], "--set", &errors), RC_OK);
+        ck_assert_msg(check() == RC_SYNTAX, "%s", bad[i]);
+    }
+}
+END_TEST
+
 START_TEST(a_key_file_must_be_a_file_and_the_only_key)
 {
     char assignment[100];
@@ -503,6 +572,9 @@ SUITE(conf)
     tcase_add_test(tc, words_in_lists_are_checked_for_what_they_mean);
     tcase_add_test(tc, the_key_may_come_from_a_file);
     tcase_add_test(tc, a_key_file_that_gives_the_key_away_is_refused);
+    tcase_add_test(tc, a_file_that_gives_a_secret_away_is_warned_of);
+    tcase_add_test(tc, limits_that_limit_nothing_are_warned_of);
+    tcase_add_test(tc, networks_and_headers_are_checked);
     tcase_add_test(tc, a_key_file_must_be_a_file_and_the_only_key);
     tcase_add_test(tc, a_want_of_memory_is_told_and_leaves_a_whole_conf);
 }

@@ -59,14 +59,14 @@ END_TEST
 static int encoded;
 static enum rc encode_rc;
 
-static enum rc encode(const struct event *e, struct buf *out)
+static enum rc encode(const struct event *e, const void *with, struct buf *out)
 {
     encoded++;
     buf_printf(out, "seq %d", (int)event_seq(e));
     return encode_rc;
 }
 
-static enum rc encode_nothing(const struct event *e, struct buf *out)
+static enum rc encode_nothing(const struct event *e, const void *with, struct buf *out)
 {
     encoded++;
     return RC_OK;
@@ -79,13 +79,13 @@ START_TEST(bytes_are_made_once_and_lent_to_all)
     size_t bare = event_size(e);
     encoded = 0;
     encode_rc = RC_OK;
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, &first), RC_OK);
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, &second), RC_OK);
+    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &first), RC_OK);
+    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &second), RC_OK);
     ck_assert_int_eq(encoded, 1);
     ck_assert_ptr_eq(first.at, second.at);
     ck_assert(slice_is(first, SLICE("seq 42")));
     ck_assert_uint_eq(event_size(e), bare + 6);
-    ck_assert_int_eq(event_bytes(e, ENC_JSON, encode, &second), RC_OK);
+    ck_assert_int_eq(event_bytes(e, ENC_JSON, encode, NULL, &second), RC_OK);
     ck_assert_int_eq(encoded, 2);
     ck_assert_ptr_ne(first.at, second.at);
     event_unref(e);
@@ -99,7 +99,7 @@ START_TEST(they_live_until_the_last_reader_has_gone)
     encode_rc = RC_OK;
     for (int i = 0; i < 3; i++)
         ck_assert_ptr_eq(event_ref(e), e);
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, &bytes), RC_OK);
+    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &bytes), RC_OK);
     for (int i = 0; i < 3; i++) {
         event_unref(e);
         ck_assert(slice_is(bytes, SLICE("seq 42")));
@@ -116,10 +116,10 @@ START_TEST(after_a_failure_nothing_is_kept)
     size_t bare = event_size(e);
     encoded = 0;
     encode_rc = RC_LIMIT;
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, &bytes), RC_LIMIT);
+    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &bytes), RC_LIMIT);
     ck_assert_uint_eq(event_size(e), bare);
     encode_rc = RC_OK;
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, &bytes), RC_OK);
+    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &bytes), RC_OK);
     ck_assert_int_eq(encoded, 2);
     ck_assert(slice_is(bytes, SLICE("seq 42")));
     event_unref(e);
@@ -131,8 +131,8 @@ START_TEST(an_encoding_may_be_empty)
     struct event *e = sample();
     struct slice bytes;
     encoded = 0;
-    ck_assert_int_eq(event_bytes(e, ENC_FRAME, encode_nothing, &bytes), RC_OK);
-    ck_assert_int_eq(event_bytes(e, ENC_FRAME, encode_nothing, &bytes), RC_OK);
+    ck_assert_int_eq(event_bytes(e, ENC_FRAME, encode_nothing, NULL, &bytes), RC_OK);
+    ck_assert_int_eq(event_bytes(e, ENC_FRAME, encode_nothing, NULL, &bytes), RC_OK);
     ck_assert_int_eq(encoded, 1);
     ck_assert_uint_eq(bytes.len, 0);
     event_unref(e);
@@ -148,9 +148,9 @@ START_TEST(a_want_of_memory_is_told_and_passes)
         struct slice bytes;
         if (e) {
             /* Failing to give back room (the third allocation) does no harm. */
-            enum rc rc = event_bytes(e, ENC_SSE, encode, &bytes);
+            enum rc rc = event_bytes(e, ENC_SSE, encode, NULL, &bytes);
             ck_assert_int_eq(rc, nth == 1 ? RC_NOMEM : RC_OK);
-            ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, &bytes), RC_OK);
+            ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &bytes), RC_OK);
             ck_assert(slice_is(bytes, SLICE("seq 42")));
         }
         ck_assert_int_eq(e == NULL, nth == 0);

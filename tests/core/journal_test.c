@@ -61,7 +61,7 @@ START_TEST(bytes_are_a_limit_too)
 }
 END_TEST
 
-static enum rc encode_much(const struct event *e, struct buf *out)
+static enum rc encode_much(const struct event *e, const void *with, struct buf *out)
 {
     for (int i = 0; i < 1000; i++)
         buf_putc(out, 'x');
@@ -76,7 +76,7 @@ START_TEST(what_an_event_weighed_is_given_back_even_if_it_has_grown)
         struct event *e = event_of(i, 1000);
         struct slice bytes;
         ck_assert_int_eq(journal_append(j, e), RC_OK);
-        ck_assert_int_eq(event_bytes(e, ENC_SSE, encode_much, &bytes), RC_OK);
+        ck_assert_int_eq(event_bytes(e, ENC_SSE, encode_much, NULL, &bytes), RC_OK);
         event_unref(e);
         if (i == 100)
             settled = journal_count(j);

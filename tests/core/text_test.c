@@ -172,6 +172,101 @@ END_TEST
 
 /* --- base64, percent, queries -------------------------------------------------------------- */
 
+START_TEST(json_is_compacted_outside_of_strings_only)
+{
+    static const struct {
+        struct slice from, to;
+    } all[] = {
+        { SLICE(""), SLICE("") },
+        { SLICE(" { \"a b\" :\t[ 1.10 ,\r\n -0e0 , \" \\\" \\\\\" ] , \"\" : null } "),
+          SLICE("{\"a b\":[1.10,-0e0,\" \\\" \\\\\"],\"\":null}") },
+        { SLICE("\"\\u00e4\xc3\xa4\""), SLICE("\"\\u00e4\xc3\xa4\"") },
+        { SLICE("\"</script>\xe2\x80\xa8\xe2\x80\xa9\xe2\x82\xac\""),
+          SLICE("\"\\u003c/script>\\u2028\\u2029\xe2\x82\xac\"") },
+        { SLICE("\"\\\\\" "), SLICE("\"\\\\\"") },
+        { SLICE("[\"\\"), SLICE("[\"\\\\") }, /* no JSON: nothing is read past its end */
+        { SLICE("\"\xe2"), SLICE("\"\xe2") },
+    };
+
+    for (size_t i = 0; i < LENGTH(all); i++) {
+        struct page page = page_of(all[i].from);
+        struct buf out = BUF_EMPTY;
+        json_put_compact(&out, page.bytes);
+        ck_assert_msg(slice_is(buf_slice(&out), all[i].to), "%zu: %.*s", i, (int)out.len, out.at);
+        buf_fini(&out);
+        page_fini(&page);
+    }
+}
+END_TEST
+
+START_TEST(times_are_those_of_rfc_3339)
+{
+    static const char *const good[] = {
+        "1985-04-12T23:20:50.52Z", "1996-12-19T16:39:57-08:00",
+        "1990-12-31T23:59:60Z",    "1937-01-01T12:00:27.87+00:20",
+        "2020-02-29t00:00:00z",    "2000-02-29T00:00:00Z",
+        "0000-01-01T00:00:00Z",    "2018-04-05T17:31:00.123456789012Z"
+    };
+    static const char *const bad[] = {
+        "",
+        "2018-04-05",
+        "2018-04-05T17:31:00",
+        "2018-04-05 17:31:00Z",
+        "2018-04-05T17:31Z",
+        "2018-4-05T17:31:00Z",
+        "2018-00-05T17:31:00Z",
+        "2018-13-05T17:31:00Z",
+        "2018-04-00T17:31:00Z",
+        "2018-04-31T17:31:00Z",
+        "2019-02-29T17:31:00Z",
+        "1900-02-29T17:31:00Z",
+        "2018-04-05T24:00:00Z",
+        "2018-04-05T17:60:00Z",
+        "2018-04-05T17:31:61Z",
+        "2018-04-05T17:31:00.Z",
+        "2018-04-05T17:31:00,5Z",
+        "2018-04-05T17:31:00+24:00",
+        "2018-04-05T17:31:00+01:60",
+        "2018-04-05T17:31:00+0100",
+        "2018-04-05T17:31:00Zx",
+        "2018-04-05T17:31:00+01:00x",
+        "+018-04-05T17:31:00Z",
+    };
+
+    for (size_t i = 0; i < LENGTH(good); i++)
+        ck_assert_msg(rfc3339_valid(slice_of(good[i])), "%s", good[i]);
+    for (size_t i = 0; i < LENGTH(bad); i++)
+        ck_assert_msg(!rfc3339_valid(slice_of(bad[i])), "%s", bad[i]);
+    ck_assert(!rfc3339_valid(SLICE("2018-04-05T17:31:00\0")));
+    for (size_t n = 0; n < strlen(good[0]); n++) {
+        struct page page = page_of((struct slice){ good[0], n });
+        ck_assert(!rfc3339_valid(page.bytes));
+        page_fini(&page);
+    }
+}
+END_TEST
+
+START_TEST(uri_references_have_no_other_characters)
+{
+    static const char *const good[] = { "/",
+                                        "a",
+                                        "https://example.org:8080/a?b=c&d#e",
+                                        "urn:x:y",
+                                        "mailto:a@b",
+                                        "%C3%bc",
+                                        "//[::1]/$-_.+!*'(),;=@~" };
+    static const char *const bad[] = { "",    "a b", "\xc3\xbc", "%",  "%4",   "%4g",
+                                       "%g4", "<",   ">",        "\"", "{",    "}",
+                                       "|",   "\\",  "^",        "`",  "\x7f", "\n" };
+
+    for (size_t i = 0; i < LENGTH(good); i++)
+        ck_assert_msg(uri_reference_valid(slice_of(good[i])), "%s", good[i]);
+    for (size_t i = 0; i < LENGTH(bad); i++)
+        ck_assert_msg(!uri_reference_valid(slice_of(bad[i])), "%s", bad[i]);
+    ck_assert(!uri_reference_valid(SLICE("a\0b")));
+}
+END_TEST
+
 START_TEST(base64_is_that_of_the_rfc)
 {
     static const char *const pairs[][2] = { { "", "" },
@@ -431,4 +526,7 @@ SUITE(text)
     tcase_add_test(tc, times_and_sizes_have_units);
     tcase_add_test(tc, times_and_sizes_are_written_as_they_are_read);
     tcase_add_test(tc, case_is_ignored_in_ascii_only);
+    tcase_add_test(tc, json_is_compacted_outside_of_strings_only);
+    tcase_add_test(tc, times_are_those_of_rfc_3339);
+    tcase_add_test(tc, uri_references_have_no_other_characters);
 }

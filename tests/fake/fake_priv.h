@@ -6,7 +6,7 @@
 
 #include "tests/fake/fake_source.h"
 
-enum { CALLS_MAX = 256, KEYS_MAX = 64 };
+enum { CALLS_MAX = 256, KEYS_MAX = 256 };
 
 enum call_kind { CALL_PUBLISH, CALL_REPLAY, CALL_LOCATE, CALL_MAY, CALL_HOOK };
 
@@ -26,6 +26,10 @@ struct source_call {
     struct event **events; /* without number or time yet; NULL: refused */
     size_t n;
     char *key, *why;
+    char **once; /* per draft; NULL: they have none */
+    uint64_t *digests;
+    int64_t *repeats;
+    size_t repeat_n;
     enum rc rc;
     bool repeated;
     int64_t *seqs;

@@ -57,8 +57,13 @@ static void call_free(struct source_call *c)
         event_unref(c->events[i]);
     for (size_t i = 0; c->filters && i < c->n; i++)
         free(c->filters[i]);
+    for (size_t i = 0; c->once && i < c->n; i++)
+        free(c->once[i]);
     free(c->events);
     free(c->filters);
+    free(c->once);
+    free(c->digests);
+    free(c->repeats);
     free(c->key);
     free(c->why);
     free(c->text);
@@ -283,6 +288,15 @@ struct source_call *source_publish(struct source *s, const struct draft *drafts,
     }
     if (key.len)
         c->key = fake_must(slice_dup(key));
+    if (drafts[0].once.len) {
+        c->once = fake_must(calloc(n, sizeof(char *)));
+        c->digests = fake_must(calloc(n, sizeof(*c->digests)));
+        c->repeats = fake_must(calloc(n, sizeof(*c->repeats)));
+    }
+    for (size_t i = 0; c->once && i < n; i++) {
+        c->once[i] = fake_must(slice_dup(drafts[i].once));
+        c->digests[i] = hash_more(0xcbf29ce484222325u, drafts[i].digest);
+    }
     return c;
 }
 
@@ -339,6 +353,56 @@ static uint64_t hash_of(const struct source_call *c)
     return h;
 }
 
+/* What a call brings, dated and numbered now. */
+static void commit(struct source *s, const struct source_call *c, size_t i)
+{
+    struct event_fields f = *event_fields(c->events[i]);
+
+    f.epoch = s->epoch;
+    f.seq = (int64_t)s->committed + 1;
+    f.expires_us += f.expires_us ? now_us(s) : 0;
+    f.time_us = now_us(s);
+    append(s, fake_must(event_new(&f)));
+}
+
+static void key_put(struct source *s, const char *key, uint64_t hash, int64_t first, size_t n)
+{
+    if (s->key_count < KEYS_MAX)
+        s->keys[s->key_count++] = (struct fake_key){ fake_must(strdup(key)), hash, first, n };
+}
+
+/* Each event by its own key, all or nothing. */
+static void take_place_once(struct source *s, struct source_call *c)
+{
+    size_t keys = s->key_count;
+    int64_t next = (int64_t)s->committed + 1;
+
+    c->seqs = fake_must(calloc(c->n, sizeof(int64_t)));
+    for (size_t i = 0; i < c->n; i++) {
+        const struct fake_key *known = key_find(s, c->once[i]);
+        if (known && known->hash != c->digests[i]) {
+            c->rc = RC_DENIED;
+            c->why = fake_must(malloc(80));
+            snprintf(c->why, 80, "bellpush: event %zu: its key was used for another", i);
+            while (s->key_count > keys)
+                free(s->keys[--s->key_count].key);
+            return;
+        }
+        if (known)
+            c->repeats[c->repeat_n++] = (int64_t)i;
+        c->seqs[i] = known ? known->first : next;
+        if (!known)
+            key_put(s, c->once[i], c->digests[i], next++, 1);
+    }
+    for (size_t i = 0, r = 0; i < c->n; i++) {
+        if (r < c->repeat_n && c->repeats[r] == (int64_t)i)
+            r++;
+        else
+            commit(s, c, i);
+    }
+    c->repeated = c->repeat_n == c->n;
+}
+
 /* Commit what the call brings, unless its key has brought it before; fills rc, seqs, repeated. */
 static void take_place(struct source *s, struct source_call *c)
 {
@@ -351,6 +415,10 @@ static void take_place(struct source *s, struct source_call *c)
         c->rc = RC_SOURCE;
         return;
     }
+    if (c->once) {
+        take_place_once(s, c);
+        return;
+    }
     if (known && (known->hash != hash_of(c) || known->n != c->n)) {
         c->rc = RC_DENIED;
         return;
@@ -359,17 +427,10 @@ static void take_place(struct source *s, struct source_call *c)
         first = known->first;
         c->repeated = true;
     } else {
-        if (c->key && s->key_count < KEYS_MAX)
-            s->keys[s->key_count++] =
-                (struct fake_key){ fake_must(strdup(c->key)), hash_of(c), first, c->n };
-        for (size_t i = 0; i < c->n; i++) {
-            struct event_fields f = *event_fields(c->events[i]);
-            f.epoch = s->epoch;
-            f.seq = (int64_t)s->committed + 1;
-            f.expires_us += f.expires_us ? now_us(s) : 0;
-            f.time_us = now_us(s);
-            append(s, fake_must(event_new(&f)));
-        }
+        if (c->key)
+            key_put(s, c->key, hash_of(c), first, c->n);
+        for (size_t i = 0; i < c->n; i++)
+            commit(s, c, i);
     }
     c->seqs = fake_must(calloc(c->n, sizeof(int64_t)));
     for (size_t i = 0; i < c->n; i++)
@@ -387,7 +448,9 @@ static void answer_publish(struct source *s, struct source_call *c)
                                                         : "by script",
                                 .seqs = s->relay ? NULL : c->seqs,
                                 .n = c->n,
-                                .repeated = c->repeated };
+                                .repeated = c->repeated,
+                                .repeats = c->repeats,
+                                .repeat_n = c->repeat_n };
     c->fn.published(c->arg, &done);
 }
 

@@ -351,6 +351,23 @@ START_TEST(settings_are_checked_and_shown)
 }
 END_TEST
 
+START_TEST(what_should_be_known_is_said_at_the_start)
+{
+    char *file = text_of("%s/open.conf", dir);
+
+    file_write(file, SLICE("publish_key = hunter2hunter2\none_request = yes\n"
+                           "requests_per_subject = 5\n"));
+    ck_assert_int_eq(chmod(file, 0644), 0);
+    pid_t pid = start_listening("--config", file);
+    expect_log("open.conf holds a secret (publish_key) and is open to everybody", true);
+    expect_log("requests_per_subject limits nothing here", true);
+    expect_log("hunter2", false);
+    kill(pid, SIGTERM);
+    expect_exit(pid, 0);
+    free(file);
+}
+END_TEST
+
 /* Half a rotation of keys would be worse than none, and is said while somebody looks. */
 START_TEST(token_keys_that_are_none_are_told_with_file_and_reason)
 {
@@ -405,5 +422,6 @@ SUITE(worker)
     tcase_add_test(tc, started_by_hand_a_broken_configuration_ends_it);
     tcase_add_test(tc, started_by_a_web_server_it_says_so_on_every_page);
     tcase_add_test(tc, settings_are_checked_and_shown);
+    tcase_add_test(tc, what_should_be_known_is_said_at_the_start);
     tcase_add_test(tc, token_keys_that_are_none_are_told_with_file_and_reason);
 }

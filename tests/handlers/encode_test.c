@@ -20,10 +20,12 @@ static struct event *make(struct slice type, struct slice data)
     return e;
 }
 
+static const struct conf conf = { .cloudevents_source = (char[]){ "/bell" } };
+
 static struct slice encode(struct event *e, enum encoding encoding)
 {
     struct slice out;
-    ck_assert_int_eq(encode_event(e, encoding, &out), RC_OK);
+    ck_assert_int_eq(encode_event(e, encoding, &conf, &out), RC_OK);
     return out;
 }
 

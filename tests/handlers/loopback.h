@@ -22,6 +22,9 @@ void loopback_teardown(void);
 struct server *loopback_server(void);
 struct source *loopback_source(void);
 
+/* The address from which the following requests come; lent. */
+void loopback_remote(const char *address);
+
 /* The peer stops taking bytes; goes on. */
 void loopback_take(struct answer *, bool);
 

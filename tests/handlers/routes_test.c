@@ -68,6 +68,10 @@ START_TEST(unlisted_origin_gets_no_permission)
         a = ask_from(origins[i], "OPTIONS", "/publish");
         ck_assert_int_eq(answer_status(a), 204);
         expect_header(a, "Access-Control-Allow-Methods", NULL);
+        expect_header(a, "Access-Control-Allow-Headers", NULL);
+        expect_header(a, "Access-Control-Allow-Origin", NULL);
+        expect_header(a, "Access-Control-Allow-Credentials", NULL);
+        expect_header(a, "Vary", "Origin");
         answer_close(a);
     }
 }
@@ -82,7 +86,31 @@ START_TEST(preflight_of_a_listed_origin_allows_what_there_is)
     expect_header(a, "Allow", "POST, OPTIONS");
     ck_assert_ptr_nonnull(
         strstr(answer_header(a, "Access-Control-Allow-Headers"), "Last-Event-ID"));
+    /* With credentials nothing may be "*" (Fetch section 3.2.5), and each origin has its own. */
+    expect_header(a, "Access-Control-Allow-Origin", "https://app.example");
+    expect_header(a, "Access-Control-Allow-Credentials", "true");
+    expect_header(a, "Vary", "Origin");
+    ck_assert_ptr_nonnull(
+        strstr(answer_header(a, "Access-Control-Allow-Headers"), "Authorization"));
+    ck_assert_ptr_null(strchr(answer_header(a, "Access-Control-Allow-Headers"), '*'));
     answer_close(a);
+}
+END_TEST
+
+START_TEST(a_script_can_read_when_to_come_back)
+{
+    fake_away(loopback_source());
+    struct answer *a = ask_from("https://app.example", "GET", "/ready");
+
+    ck_assert_int_eq(answer_status(a), 503);
+    ck_assert_ptr_nonnull(answer_header(a, "Retry-After"));
+    ck_assert_ptr_nonnull(strstr(answer_header(a, "Access-Control-Expose-Headers"), "Retry-After"));
+    expect_header(a, "Access-Control-Allow-Origin", "https://app.example");
+    answer_close(a);
+    a = ask_from("https://evil.example", "GET", "/ready");
+    expect_header(a, "Access-Control-Expose-Headers", NULL);
+    answer_close(a);
+    fake_back(loopback_source());
 }
 END_TEST
 
@@ -199,6 +227,7 @@ SUITE(routes)
     tcase_add_test(tc, held_answers_keep_their_cors_headers);
     tcase_add_test(tc, unlisted_origin_gets_no_permission);
     tcase_add_test(tc, preflight_of_a_listed_origin_allows_what_there_is);
+    tcase_add_test(tc, a_script_can_read_when_to_come_back);
     tcase_add_test(tc, configured_star_is_never_with_credentials);
     tcase_add_test(tc, without_a_list_there_is_no_cors_at_all);
     tcase_add_test(tc, endless_queries_are_414);

@@ -47,6 +47,7 @@ static struct stage {
     unsigned topics;
     char topic[32][128];
     bool one_slot;
+    const char *remote;
 } * stage;
 
 /* ---- the transport ----------------------------------------------------------------------- */
@@ -202,7 +203,7 @@ static void fill_head(const struct ask *ask, struct request_head *head, char *ta
     ck_assert_int_eq(percent_decode(path, slice_of(target), false), RC_OK);
     head->path = buf_slice(path);
     head->query = query ? slice_of(query) : SLICE_NONE;
-    head->remote = SLICE("127.0.0.1");
+    head->remote = slice_of(stage->remote);
     head->body_too_large = ask->body.len > (size_t)stage->conf.max_body_bytes;
     if (!head->body_too_large)
         head->body = ask->body;
@@ -404,6 +405,11 @@ struct source *loopback_source(void)
     return stage->server.source;
 }
 
+void loopback_remote(const char *address)
+{
+    stage->remote = address;
+}
+
 void loopback_take(struct answer *a, bool takes)
 {
     a->stopped = !takes;
@@ -453,6 +459,23 @@ void stage_publish(const char *topic, const char *type, const char *data)
     fake_commit(stage->server.source, &draft, 1);
 }
 
+void stage_define_hook(const struct stage_hook *h)
+{
+    static struct slice secrets[2];
+    static struct hook hook;
+
+    secrets[0] = slice_of(h->old_secret);
+    secrets[1] = slice_of(h->secret);
+    hook = (struct hook){ .rc = RC_OK,
+                          .scheme = slice_of(h->scheme),
+                          .topic = slice_of(h->topic),
+                          .type = slice_of(h->type),
+                          .options = slice_of(h->options ? h->options : "{}"),
+                          .secrets = secrets,
+                          .n = LENGTH(secrets) };
+    fake_hook(stage->server.source, h->name, &hook);
+}
+
 static bool is_open(void *arg)
 {
     return stage->server.open_count == *(size_t *)arg;
@@ -497,6 +520,7 @@ void loopback_open(const char *const *settings)
     loopback_forget_rights();
     stage = calloc(1, sizeof(*stage));
     ck_assert(stage && conf_init(&stage->conf) == RC_OK);
+    stage->remote = "127.0.0.1";
     for (const char *const *s = own; *s; s++)
         must_set(*s);
     for (const char *const *s = settings; s && *s; s++)

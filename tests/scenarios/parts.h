@@ -11,6 +11,8 @@ void scenarios_resume(TCase *);
 void scenarios_poll(TCase *);
 void scenarios_stream(TCase *);
 void scenarios_publish(TCase *);
+void scenarios_hook(TCase *);
+void scenarios_cloudevents(TCase *);
 void scenarios_refused(TCase *);
 void scenarios_rights(TCase *);
 void scenarios_crowd(TCase *);

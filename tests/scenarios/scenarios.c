@@ -11,6 +11,8 @@ void scenarios_add(TCase *tc)
     scenarios_poll(tc);
     scenarios_stream(tc);
     scenarios_publish(tc);
+    scenarios_hook(tc);
+    scenarios_cloudevents(tc);
     scenarios_refused(tc);
     scenarios_rights(tc);
     scenarios_crowd(tc);

@@ -59,6 +59,13 @@ void answer_close(struct answer *); /* as a client that leaves; frees */
 void stage_publish(const char *topic, const char *type, const char *data);
 void stage_publish_many(size_t n, const char *topic, const char *const *data);
 
+/* bellpush.define_hook(), in SQL where there is a database; one hook at a time.  type and options may
+   be NULL. */
+struct stage_hook {
+    const char *name, *scheme, *topic, *type, *secret, *old_secret, *options;
+};
+void stage_define_hook(const struct stage_hook *);
+
 /* Wait until the number of held requests over all workers is n. */
 void stage_expect_open(size_t n);
 

@@ -181,6 +181,15 @@ void stage_publish_many(size_t n, const char *topic, const char *const *data)
     run("COMMIT", 0, NULL);
 }
 
+void stage_define_hook(const struct stage_hook *h)
+{
+    const char *const values[] = { h->name,   h->scheme,     h->topic,  h->type,
+                                   h->secret, h->old_secret, h->options };
+
+    run("SELECT bellpush.define_hook($1, $2, $3, ARRAY[$6, $5], $4, coalesce($7, '{}')::jsonb)", 7,
+        values);
+}
+
 void web_publish_numbers(const char *topic, int first, int last)
 {
     for (int i = first; i <= last; i++) {

@@ -133,6 +133,7 @@ static void fill(TCase *tc, enum front_kind kind)
 
     flow_tests(tc, way);
     passing_tests(tc, way);
+    limits_tests(tc, way);
     smuggle_tests(tc, way);
     scenarios_add(tc);
     crowd_tests(tc, way);

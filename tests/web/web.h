@@ -65,6 +65,7 @@ void flow_tests(TCase *, const struct web_way *);
 void crowd_tests(TCase *, const struct web_way *);
 void upset_tests(TCase *, const struct web_way *);
 void passing_tests(TCase *, const struct web_way *);
+void limits_tests(TCase *, const struct web_way *);
 void smuggle_tests(TCase *, const struct web_way *);
 
 #endif
