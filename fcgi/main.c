@@ -14,6 +14,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -402,10 +405,23 @@ static int run(int argc, char **argv, struct worker *w)
     return status;
 }
 
+/*
+ * Large events come and go; what they took shall go back to the system.  glibc by itself learns
+ * from the first large block that is freed to keep such blocks, up to 32 MiB, for later.
+ */
+static void return_memory(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     static struct worker worker;
 
+    return_memory();
     fill_standard_descriptors();
     hold_signals(SIG_BLOCK);
     return run(argc, argv, &worker);
