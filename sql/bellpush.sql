@@ -23,7 +23,8 @@
 --
 -- The advisory locks all have the first key 1650813036 ('bell'); the second is
 --   1 numbering, 2 housekeeper, 3 the relay sleeps, 4 maintain(), 5 loading this file;
--- idempotency keys have the first key 1650813035 and their hash as the second.
+-- idempotency keys have the first key 1650813035 and their hash as the second; who listens, the
+-- first key 1650813037 and the order in which they came as the second.
 --
 -- Names that begin with an underscore are not for calling.
 
@@ -184,6 +185,8 @@ BEGIN
       secrets text[] NOT NULL,
       options jsonb NOT NULL
     );
+    CREATE SEQUENCE bellpush.listener_nr AS int CYCLE;
+    DROP FUNCTION IF EXISTS bellpush.housekeeper();
     INSERT INTO bellpush.schema_version (version) VALUES (2);
   END IF;
 END $load$;
@@ -778,11 +781,32 @@ BEGIN
   END IF;
 END $$;
 
--- True: this session is the one that records, relays and prunes, until it ends.
-CREATE OR REPLACE FUNCTION bellpush.housekeeper() RETURNS boolean
+-- This session listens from now on.  Its place among those who do is a shared lock that it holds as
+-- long as it lives: the number grows with each that comes.
+CREATE OR REPLACE FUNCTION bellpush.listening() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  RETURN bellpush._holds(2) OR pg_try_advisory_lock(1650813036, 2);
+  PERFORM pg_advisory_lock_shared(1650813037, nextval('bellpush.listener_nr')::int);
+END $$;
+
+-- Stand for election: the one process that records, relays and prunes holds a session lock.  What was
+-- notified and is not yet recorded is known to those who listened then, so where the place is vacant
+-- it is for who has listened longest; the others wait for that one, unless they are impatient.
+CREATE OR REPLACE FUNCTION bellpush.housekeeper(impatient boolean, OUT elected boolean, OUT vacant boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  here oid := (SELECT oid FROM pg_database WHERE datname = current_database());
+BEGIN
+  elected := bellpush._holds(2);
+  vacant := NOT elected AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory'
+    AND l.database = here AND l.classid = 1650813036 AND l.objid = 2 AND l.objsubid = 2 AND l.granted);
+  IF vacant AND (impatient OR (
+      SELECT min(l.objid::bigint) = min(l.objid::bigint) FILTER (WHERE l.pid = pg_backend_pid())
+      FROM pg_locks l
+      WHERE l.locktype = 'advisory' AND l.database = here AND l.classid = 1650813037)) THEN
+    elected := pg_try_advisory_lock(1650813036, 2);
+    vacant := false;
+  END IF;
 END $$;
 
 -- Change the mode while everything runs.  Waits for transactions that have published and are still
@@ -1837,8 +1861,9 @@ BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA bellpush TO %s', who);
   FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'bellpush'::regnamespace
              AND proname IN ('hello', 'read', 'replay', 'locate', 'cursor', 'last_values',
-                             'publish_batch', 'publish_once', 'record', 'relay', 'relay_sleep', 'relay_wake',
-                             'housekeeper', 'maintain', 'report', 'gate', 'may', 'hook_of') LOOP
+                             'publish_batch', 'publish_once', 'record', 'relay', 'relay_sleep',
+                             'relay_wake', 'listening', 'housekeeper', 'maintain', 'report',
+                             'gate', 'may', 'hook_of') LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', f, who);
   END LOOP;
   EXECUTE format('GRANT SELECT ON bellpush.stats, bellpush.settings, bellpush.workers, '

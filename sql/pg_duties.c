@@ -13,6 +13,8 @@
 #include "sql/pg_report.h"
 #include "sql/pg_rows.h"
 
+enum { SENIOR_MS = 5000 }; /* who has listened longest has so long to take the vacant place */
+
 /* An answer nobody needs: only tell what went wrong. */
 static void on_done(void *arg, const PGresult *result, const char *why)
 {
@@ -46,6 +48,7 @@ void pg_duty_session(struct pg_listen *l)
     l->want_session = false;
     (void)!pg_conn_run(l->conn,
                        "SET lock_timeout = '1s'; "
+                       "SELECT bellpush.listening(); "
                        "PREPARE bellpush_read (bigint, int, bigint) AS " PG_LISTEN_READ,
                        pg_listen_patience(l), on_session, l);
 }
@@ -188,17 +191,24 @@ static void on_bid(void *arg, const PGresult *result, const char *why)
         pg_listen_standing(l);
     } else {
         tell_holder(l, pg_field(result, 0, 1));
+        if (!pg_field_true(result, 0, 2))
+            l->vacant_ms = 0;
+        else if (l->vacant_ms == 0)
+            l->vacant_ms = pg_listen_now(l);
     }
     pg_listen_next(l);
 }
 
 void pg_duty_bid(struct pg_listen *l)
 {
-    const char *sql =
-        l->hearing ? "SELECT bellpush.housekeeper(), (" HOLDER ")" : "SELECT false, (" HOLDER ")";
+    const char *sql = l->hearing ? "SELECT elected, (" HOLDER
+                                   "), vacant FROM bellpush.housekeeper($1)"
+                                 : "SELECT false, (" HOLDER "), $1 AND false";
+    bool impatient = l->vacant_ms > 0 && l->vacant_ms + SENIOR_MS <= pg_listen_now(l);
+    struct pg_param param = { PG_BOOL, { impatient ? "\1" : "\0", 1 } };
 
     l->want_bid = false;
-    (void)!pg_conn_ask(l->conn, sql, NULL, 0, pg_listen_patience(l), on_bid, l);
+    (void)!pg_conn_ask(l->conn, sql, &param, 1, pg_listen_patience(l), on_bid, l);
 }
 
 /* ---- recording ----------------------------------------------------------------------------------

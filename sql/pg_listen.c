@@ -37,7 +37,7 @@ enum {
     PAGE_BYTES = 4 << 20,
     HELLO_MIN_MS = 200, /* not more often, whatever rings */
     TICK_MS = 1000,     /* at most, with jitter: look at the log, stand for election */
-    JUNIOR_MS = 1250,   /* the first tick: all seniors have stood for election before us */
+    JUNIOR_MS = 1250,   /* the first tick: seniors have stood for election before us */
     REPORT_MS = 10 * 1000,
     GATE_MS = 30 * 1000,
     PATIENCE_MS = 10 * 1000,
@@ -75,6 +75,7 @@ static void go_away(struct pg_listen *l, const char *why, uint64_t retry_ms)
 
     l->state = PG_AWAY;
     l->prepared = l->direct = l->hearing = l->elected = l->fresh = false;
+    l->vacant_ms = 0;
     l->rung = l->recorded = l->record_later = l->curious = false;
     l->want_read = l->want_hello = l->want_session = l->want_bid = false;
     l->want_probe = l->want_report = false;

@@ -55,6 +55,8 @@ struct pg_listen {
     bool curious;            /* a bell with nothing behind it: mode, epoch or settings may be new */
     bool want_read, want_hello, want_session, want_gate, want_bid, want_probe, want_report;
     uint64_t read_ms, hello_ms, heard_ms, probe_ms, report_ms, gate_ms; /* when last */
+    uint64_t
+        vacant_ms; /* since when nobody has been housekeeper, as far as we saw; 0: somebody is */
     uint64_t gate_hash; /* of what the gate was told last; 0: nothing yet */
     uint64_t asked_ms;  /* the read under way was sent */
     struct log_flood trouble;

@@ -20,9 +20,13 @@
  * statement needs no special case either.  The death of a recorder loses nothing and doubles
  * nothing as long as another process was listening.
  *
- * "Another process was listening" includes: since before the notification.  One that has just come
- * has not heard what is not yet written; therefore it does not stand for election during its first
- * moments, in which its seniors, who have heard all, are sure to do so (pg_listen.c).
+ * "Another process was listening" includes: since before the notification.  One that has come later
+ * has not heard what is not yet written, and if it were elected and wrote, all others would drop
+ * what stands before.  Therefore a vacant place is for who has listened longest: every session
+ * that listens holds a shared lock with its number (bellpush.listening()), and the housekeeper's
+ * lock is tried by the lowest only (bellpush.housekeeper()).  The old one's session may live on for
+ * long after its process has given it up, with its lock; meanwhile others come.  Only when the
+ * eldest, alive but stuck, leaves the place vacant for SENIOR_MS do the others take it.
  *
  * "Drops what it then sees in the log" includes: all that was written since it began to listen.  So
  * a new process asks how far the log goes before it listens, and reads on from there; asked later,

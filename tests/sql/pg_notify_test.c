@@ -253,6 +253,41 @@ START_TEST(what_was_recorded_while_a_process_joined_is_not_doubled)
 }
 END_TEST
 
+/* The old recorder's session outlives it, as one that is frozen does; others come meanwhile.  What
+   was notified between them is known to the first of those only. */
+START_TEST(who_has_listened_longest_records)
+{
+    PGconn *frozen = PQconnectdb(dsn);
+
+    PQclear(PQexec(frozen, "SELECT bellpush.listening()"));
+    PQclear(PQexec(frozen, "SELECT bellpush.housekeeper(true)"));
+    pid_t processes[4];
+    for (int i = 0; i < (int)LENGTH(processes); i++) {
+        char *listeners = text_of("%d", i + 2);
+        processes[i] = start();
+        until_sql("SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE "
+                  "l.classid = 1650813037 AND d.datname = current_database()",
+                  listeners);
+        run_sql(dsn, "NOTIFY orders, '%d'", i + 1);
+        free(listeners);
+    }
+    until_sql("SELECT count(*) FROM bellpush.workers", "4"); /* all have stood for election once */
+    PQfinish(frozen);
+    check_log(4);
+    ck_assert_int_eq(housekeeper(), processes[0]);
+    /* The eldest now, alive but stuck, does not keep the place vacant for ever. */
+    kill(processes[1], SIGSTOP);
+    stop(processes[0]);
+    run_sql(dsn, "NOTIFY orders, '5'");
+    check_log(5);
+    pid_t next = housekeeper();
+    ck_assert(next == processes[2] || next == processes[3]);
+    kill(processes[1], SIGCONT);
+    for (int i = 1; i < (int)LENGTH(processes); i++)
+        stop(processes[i]);
+}
+END_TEST
+
 START_TEST(relay_delivers_sleeps_and_wakes)
 {
     struct rig *r = rig_listening(dsn, NULL);
@@ -333,6 +368,7 @@ SUITE(pg_notify)
     tcase_add_test(tc, two_sources_record_once);
     tcase_add_test(tc, recorder_that_loses_its_connection_loses_nothing);
     tcase_add_test(tc, killed_recorder_loses_and_doubles_nothing);
+    tcase_add_test(tc, who_has_listened_longest_records);
     tcase_add_test(tc, what_was_recorded_while_a_process_joined_is_not_doubled);
     tcase_add_test(tc, relay_delivers_sleeps_and_wakes);
     tcase_add_test(tc, killed_relay_is_replaced);

@@ -117,7 +117,8 @@ START_TEST(version_1_becomes_version_2_and_keeps_what_it_has)
     db_do(db, "SELECT bellpush.publish('t', 'kept')");
     const char *epoch = db_ask(db, "SELECT epoch FROM bellpush.hello('x')");
     db_do(db, "DROP TABLE bellpush.token_key, bellpush.revoked, bellpush.topic_right, "
-              "bellpush.hook CASCADE; DELETE FROM bellpush.schema_version WHERE version = 2");
+              "bellpush.hook CASCADE; DROP SEQUENCE bellpush.listener_nr; DELETE FROM "
+              "bellpush.schema_version WHERE version = 2");
     db_do(db, "%s", schema);
     ck_assert_str_eq(db_ask(db,
                             "SELECT concat_ws(' ', schema_version, epoch = '%s', head) FROM "
@@ -200,7 +201,7 @@ static const struct may {
     { "SELECT bellpush.record('{a}', '{b}')", false, true },
     { "SELECT bellpush.relay(1)", false, true },
     { "SELECT bellpush.relay_sleep(), bellpush.relay_wake()", false, true },
-    { "SELECT bellpush.housekeeper()", false, true },
+    { "SELECT bellpush.housekeeper(true), bellpush.listening()", false, true },
     { "SELECT bellpush.maintain()", false, true },
     { "SELECT bellpush.report('w', 'h', 1, 1, NULL)", false, true },
     { "SELECT bellpush.gate()", false, true },
