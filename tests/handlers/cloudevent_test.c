@@ -199,6 +199,21 @@ START_TEST(batches_have_their_limit)
 }
 END_TEST
 
+START_TEST(in_relay_mode_it_is_202_each_time)
+{
+    fake_relay(loopback_source(), true);
+    expect(publish("topic=t", STRUCTURED, SLICE("{" REQUIRED "}"), NULL), 202, "{\"cursor\":null}",
+           "first");
+    expect(publish("topic=t", STRUCTURED, SLICE("{" REQUIRED "}"), NULL), 202,
+           "{\"cursor\":null,\"repeated\":true}", "second");
+    expect(publish("topic=t", BATCH, SLICE("[{" REQUIRED ",\"bellpushtopic\":\"t\"}]"), NULL), 422,
+           "event 0", "another");
+    fake_away(loopback_source());
+    expect(publish("topic=t", STRUCTURED, SLICE("{" REQUIRED "}"), NULL), 503,
+           "nothing was published", "away");
+}
+END_TEST
+
 START_TEST(depth_has_a_limit)
 {
     enum { DEPTH = 255 }; /* and the event's own */
@@ -376,6 +391,7 @@ SUITE(cloudevent)
     tcase_add_test(tc, what_cannot_be_published_is_said_too);
     tcase_add_test(tc, a_megabyte_fits_with_all_that_is_said_about_it);
     tcase_add_test(tc, batches_have_their_limit);
+    tcase_add_test(tc, in_relay_mode_it_is_202_each_time);
     tcase_add_test(tc, depth_has_a_limit);
     tcase_add_test(tc, headers_make_a_binary_event_when_one_of_the_four_is_there);
     tcase_add_test(tc, a_header_twice_is_refused);

@@ -266,8 +266,12 @@ START_TEST(batch_is_one_transaction_of_events_once_each)
     ck_assert_str_eq(member(said, "cursor"),
                      json_string_value(json_array_get(json_object_get(said, "cursors"), 1)));
     json_decref(said);
-    expect_problem_once(
-        publish(query, BATCH, SLICE("[" ONE("4", ) "," ONE("3", ",\"data\":0") "]"), NULL), 422);
+    struct answer *a =
+        publish(query, BATCH, SLICE("[" ONE("4", ) "," ONE("3", ",\"data\":0") "]"), NULL);
+    expect_problem(a, 422);
+    if (stage_traits()->keeps_status)
+        answer_expect(a, "event 1: ");
+    answer_close(a);
     json_t *events = events_after(topic, cursor, 3);
     expect_same(json_array_get(events, 2), ONE("3", ));
     json_decref(events);

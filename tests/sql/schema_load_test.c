@@ -198,6 +198,8 @@ static const struct may {
     { "SELECT bellpush.last_values('{#}')", false, true },
     { "SELECT bellpush.publish_batch('{a}','{x}','{x}','{x}','{x}','{f}','{f}','{0}','k','h')",
       false, true },
+    { "SELECT bellpush.publish_once('{a}','{x}','{x}','{x}','{x}','{f}','{f}','{0}','{k}','{h}')",
+      false, true },
     { "SELECT bellpush.record('{a}', '{b}')", false, true },
     { "SELECT bellpush.relay(1)", false, true },
     { "SELECT bellpush.relay_sleep(), bellpush.relay_wake()", false, true },
