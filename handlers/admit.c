@@ -29,6 +29,7 @@ enum {
 
 struct parked {
     struct request *request;
+    struct server *server; /* of the request, which may be over */
     struct kept *kept;
     struct source_call *call; /* the question; NULL: waits for the gate's keys */
     struct alarm alarm;
@@ -43,11 +44,9 @@ struct parked {
 
 static void parked_free(struct parked *p)
 {
-    struct server *server = p->request->server;
-
     source_cancel(p->call);
     alarm_cancel(&p->alarm);
-    kept_free(server, p->kept);
+    kept_free(p->server, p->kept);
     buf_fini(&p->description);
     buf_fini(&p->names);
     free(p->asked);
@@ -67,8 +66,7 @@ static void serve_again(struct parked *p)
 
 static void give_up(struct parked *p, const char *why)
 {
-    problem_retry(p->request, slice_of(p->headers), 503, p->request->server->conf->retry_ms, "%s",
-                  why);
+    problem_retry(p->request, slice_of(p->headers), 503, p->server->conf->retry_ms, "%s", why);
     parked_free(p);
 }
 
@@ -92,7 +90,7 @@ static void on_rights(void *owner)
 {
     struct parked *p = owner;
 
-    if (!p->call && gate_is_loaded(p->request->server->gate))
+    if (!p->call && gate_is_loaded(p->server->gate))
         serve_again(p);
 }
 
@@ -103,7 +101,7 @@ static const struct reply_ops parked_ops = { .gone = on_gone,
 static void on_answers(void *arg, const struct answers *a)
 {
     struct parked *p = arg;
-    struct gate *gate = p->request->server->gate;
+    struct gate *gate = p->server->gate;
 
     p->call = NULL;
     if (a->rc != RC_OK || a->n != p->n) {
@@ -130,6 +128,7 @@ static struct parked *park(const struct visit *v)
     if (!p)
         return NULL;
     p->request = v->request;
+    p->server = v->server;
     p->headers = slice_dup(v->common);
     if (p->headers && request_keep(v->request, &p->kept) == RC_OK) {
         alarm_set(v->server->wheel, &p->alarm, PATIENCE_MS, on_late);
