@@ -37,6 +37,7 @@ struct slice hook_name(const struct request_head *head)
 
 struct asking { /* for its definition */
     struct request *request;
+    struct server *server; /* of the request, which may be over */
     struct kept *kept;
     struct source_call *call;
     struct alarm alarm;
@@ -47,15 +48,14 @@ static void asking_free(struct asking *a)
 {
     source_cancel(a->call);
     alarm_cancel(&a->alarm);
-    kept_free(a->request->server, a->kept);
+    kept_free(a->server, a->kept);
     free(a->headers);
     free(a);
 }
 
 static void give_up(struct asking *a, const char *why)
 {
-    problem_retry(a->request, slice_of(a->headers), 503, a->request->server->conf->retry_ms, "%s",
-                  why);
+    problem_retry(a->request, slice_of(a->headers), 503, a->server->conf->retry_ms, "%s", why);
     asking_free(a);
 }
 
@@ -95,6 +95,7 @@ static void ask(const struct visit *v)
 
     if (a) {
         a->request = v->request;
+        a->server = v->server;
         a->headers = slice_dup(v->common);
         a->call = a->headers
                       ? source_hook(v->server->source, hook_name(v->request->head), on_hook, a)
