@@ -27,14 +27,12 @@ static const char *param(const FCGX_Request *r, const char *name)
 }
 
 /* As stand's /echo. */
-static void respond_forever(const char *path)
+static void respond_forever(int fd)
 {
     FCGX_Request r;
-    int fd;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (FCGX_Init() != 0 || (fd = FCGX_OpenSocket(path, 10)) < 0 ||
-        FCGX_InitRequest(&r, fd, 0) != 0)
+    if (FCGX_InitRequest(&r, fd, 0) != 0)
         _exit(1);
     while (FCGX_Accept_r(&r) == 0) {
         FCGX_FPrintF(r.out, "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n");
@@ -50,11 +48,15 @@ static void respond_forever(const char *path)
 
 static pid_t responder_start(const char *path)
 {
+    /* Here already it listens: the socket's file alone does not say so. */
+    int fd = FCGX_Init() == 0 ? FCGX_OpenSocket(path, 10) : -1;
     pid_t pid = fork();
 
+    ck_assert_int_ge(fd, 0);
     ck_assert_int_ge(pid, 0);
     if (pid == 0)
-        respond_forever(path);
+        respond_forever(fd);
+    close(fd);
     return pid;
 }
 
@@ -217,7 +219,6 @@ START_TEST(libfcgi_and_we_say_the_same)
     stand_open(NULL);
     snprintf(path, sizeof(path), "%s/stock", stand.dir);
     pid_t responder = responder_start(path);
-    WAIT_FOR(access(path, F_OK) == 0, stand_pump);
     for (size_t i = 0; i < LENGTH(scenarios); i++) {
         const struct scenario *s = &scenarios[i];
         for (size_t piece = s->write == post_of_a_mebibyte ? 7777 : 1; piece < 1000000;
