@@ -98,7 +98,7 @@ static void apache_conf(const struct front_place *p, struct buf *out, const char
                "Listen 127.0.0.1:%d\n"
                "DefaultRuntimeDir %s/run\n"
                "PidFile %s/run/apache.pid\n"
-               "Mutex file:%s/run default\n"
+               "Mutex flock:%s/run default\n" /* not file: see contrib/apache/fcgid.conf */
                "ErrorLog %s/log/error.log\n"
                "TypesConfig /etc/mime.types\n"
                "ThreadsPerChild %d\nThreadLimit %d\nServerLimit %d\nMaxRequestWorkers %d\n"
