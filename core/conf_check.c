@@ -156,12 +156,8 @@ static enum rc check_token_keys(const struct conf *c, struct buf *errors)
 {
     struct keyring *keys = keyring_new();
     struct buf lines = BUF_EMPTY, warnings = BUF_EMPTY; /* the gate warns when the process starts */
-    enum rc rc = keys ? RC_OK : RC_NOMEM;
+    enum rc rc = keys ? keyring_add_conf(keys, c, &lines, &warnings) : RC_NOMEM;
 
-    if (rc == RC_OK && *c->token_key)
-        rc = keyring_add(keys, SLICE(""), SLICE("HS256"), slice_of(c->token_key), &lines);
-    if (rc == RC_OK && c->token_jwks)
-        rc = keyring_add_jwks(keys, slice_of(c->token_jwks), &lines, &warnings);
     if (rc == RC_SYNTAX || rc == RC_LIMIT)
         complain_of_lines(c, errors, &lines);
     keyring_free(keys);

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "core/server.h"
+#include "core/wall.h"
 
 enum state {
     STATE_NONE,      /* not started, or stopped */
@@ -42,12 +43,7 @@ const char *gap_name(enum gap_reason reason)
 
 static bool expired(const struct event_fields *e)
 {
-    uv_timeval64_t now;
-
-    if (e->expires_us == 0)
-        return false;
-    uv_gettimeofday(&now);
-    return e->expires_us <= now.tv_sec * 1000000 + now.tv_usec;
+    return e->expires_us != 0 && e->expires_us <= wall_now_us();
 }
 
 /* Hand out one event that the reader's filters match. */
@@ -263,7 +259,6 @@ static void find_place(struct follow *f)
 {
     struct server *s = f->server;
     const struct since *since = f->since;
-    uv_timeval64_t now;
 
     switch (since->kind) {
     case SINCE_NOW:
@@ -276,8 +271,7 @@ static void find_place(struct follow *f)
         locate(f, 0);
         return;
     case SINCE_TIME:
-        uv_gettimeofday(&now);
-        locate(f, now.tv_sec * 1000000 + now.tv_usec - since->ago_ms * 1000);
+        locate(f, wall_now_us() - since->ago_ms * 1000);
         return;
     case SINCE_CURSOR:
         if (strcmp(since->cursor.epoch, s->epoch) != 0)

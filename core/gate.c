@@ -11,7 +11,6 @@
 
 #include <sodium.h>
 #include <stdlib.h>
-#include <uv.h>
 
 #include "core/claims.h"
 #include "core/conf.h"
@@ -19,6 +18,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/topic.h"
+#include "core/wall.h"
 
 struct revocation {
     enum gate_entry_kind kind;
@@ -37,13 +37,6 @@ struct gate {
     uint64_t age; /* how often it was loaded */
     bool loaded, can_ask;
 };
-
-int64_t gate_now_us(void)
-{
-    uv_timeval64_t now;
-    uv_gettimeofday(&now);
-    return now.tv_sec * 1000000 + now.tv_usec;
-}
 
 /* ---- who ---------------------------------------------------------------------------------- */
 
@@ -80,12 +73,8 @@ static struct keyring *keys_of_conf(const struct gate *g)
 {
     struct keyring *keys = keyring_new();
     struct buf errors = BUF_EMPTY, warnings = BUF_EMPTY;
-    enum rc rc = keys ? RC_OK : RC_NOMEM;
+    enum rc rc = keys ? keyring_add_conf(keys, g->conf, &errors, &warnings) : RC_NOMEM;
 
-    if (rc == RC_OK && *g->conf->token_key)
-        rc = keyring_add(keys, SLICE(""), SLICE("HS256"), slice_of(g->conf->token_key), &errors);
-    if (rc == RC_OK && g->conf->token_jwks)
-        rc = keyring_add_jwks(keys, slice_of(g->conf->token_jwks), &errors, &warnings);
     say_lines(g, LOG_ERROR, &errors);
     if (!g->loaded)
         say_lines(g, LOG_WARN, &warnings);
@@ -102,7 +91,7 @@ static enum rc add_database_key(struct gate *g, struct keyring *keys, const stru
 {
     struct buf errors = BUF_EMPTY;
 
-    if (e->until_us > 0 && e->until_us <= gate_now_us())
+    if (e->until_us > 0 && e->until_us <= wall_now_us())
         return RC_OK;
     enum rc rc = keyring_add(keys, e->name, SLICE("HS256"), e->value, &errors);
     say_lines(g, LOG_ERROR, &errors);
@@ -291,14 +280,11 @@ static enum credential judge_token(struct gate *g, struct slice token, struct wh
     const struct claims_policy policy = { .issuers = &g->conf->token_issuers,
                                           .audience = g->conf->token_audience,
                                           .leeway_s = CLAIMS_LEEWAY_S,
-                                          .now_us = gate_now_us() };
+                                          .now_us = wall_now_us() };
     struct buf claims = BUF_EMPTY;
 
-    if (!g->loaded) { /* the key may be the database's, and it may be revoked */
-        refusal_set(why, FLAW_UNKNOWN_KEY,
-                    "the database that knows the keys has not been reached yet");
+    if (!g->loaded) /* the key may be the database's, and it may be revoked */
         return CREDENTIAL_LATER;
-    }
     enum rc rc = jws_verify(g->keys, token, &claims, why);
     if (rc == RC_OK)
         rc = claims_read(&policy, buf_slice(&claims), &out->rights, why);
@@ -357,7 +343,7 @@ bool gate_has_ended(const struct gate *g, const struct who *who, struct refusal 
     if (!who->rights)
         return false;
     const struct rights_fields *f = rights_fields(who->rights);
-    if (rights_expired(who->rights, gate_now_us())) {
+    if (rights_expired(who->rights, wall_now_us())) {
         refusal_set(why, FLAW_EXPIRED, "expired");
         return true;
     }
@@ -372,6 +358,13 @@ bool gate_has_ended(const struct gate *g, const struct who *who, struct refusal 
 int64_t gate_ends_us(const struct who *who)
 {
     return who->rights ? rights_fields(who->rights)->expires_us : 0;
+}
+
+int64_t gate_left_ms(const struct who *who)
+{
+    int64_t ends_us = gate_ends_us(who), left_us = ends_us - wall_now_us();
+
+    return ends_us == 0 ? -1 : left_us <= 0 ? 0 : (left_us + 999) / 1000;
 }
 
 /* ---- may it? -------------------------------------------------------------------------------- */
@@ -470,14 +463,14 @@ void gate_put_who(const struct gate *g, struct buf *out, const struct who *who,
 enum word gate_answer(const struct gate *g, struct slice description, enum verb verb,
                       struct slice name)
 {
-    return memo_get(g->memo, description, verb, name, gate_now_us());
+    return memo_get(g->memo, description, verb, name, wall_now_us());
 }
 
 void gate_answer_put(struct gate *g, struct slice description, enum verb verb, struct slice name,
                      bool may)
 {
     memo_put(g->memo, description, verb, name, may,
-             gate_now_us() + g->conf->authorize_for_ms * 1000);
+             wall_now_us() + g->conf->authorize_for_ms * 1000);
 }
 
 uint64_t gate_age(const struct gate *g)
@@ -490,7 +483,7 @@ enum rc gate_add_rights(struct gate *g, struct who *who, enum verb verb, const s
 {
     static const struct rights_fields nothing = { .issued_us = 0 };
     struct rights_fields fields = who->rights ? *rights_fields(who->rights) : nothing;
-    int64_t ends_us = gate_now_us() + g->conf->authorize_for_ms * 1000;
+    int64_t ends_us = wall_now_us() + g->conf->authorize_for_ms * 1000;
     size_t had = fields.filters[verb].n;
     struct slice *all = calloc(had + n + 1, sizeof(*all));
     struct rights *sum;

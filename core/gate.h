@@ -99,6 +99,8 @@ bool gate_shows_key(const struct gate *, struct slice authorization);
 bool gate_has_ended(const struct gate *, const struct who *, struct refusal *why);
 /* When its rights end: microseconds since 1970; 0: never, or there are none. */
 int64_t gate_ends_us(const struct who *);
+/* Milliseconds until then, rounded up; 0: over; -1: never. */
+int64_t gate_left_ms(const struct who *);
 
 /* --- may it? -------------------------------------------------------------------------------- */
 
@@ -137,8 +139,5 @@ uint64_t gate_age(const struct gate *);
  */
 enum rc gate_add_rights(struct gate *, struct who *, enum verb, const struct slice *names,
                         size_t n) MUST_USE;
-
-/* The wall clock, microseconds since 1970. */
-int64_t gate_now_us(void);
 
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/server.h"
+#include "core/wall.h"
 
 enum {
     NEW_REASON_MS = 5 * 1000, /* away: another reason is told, but not more often */
@@ -23,14 +24,6 @@ enum {
     MEMORY_CALM_MS = 5 * 1000,
     ROOM_CALM_MS = 2 * 1000,
 };
-
-static int64_t wall_now_us(void)
-{
-    uv_timeval64_t now;
-
-    uv_gettimeofday(&now);
-    return now.tv_sec * 1000000 + now.tv_usec;
-}
 
 static int64_t wall_ahead_us(void)
 {

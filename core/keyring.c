@@ -4,6 +4,7 @@
  * At most KEYRING_MAX, so looking through all of them is quicker than anything clever.
  */
 #include "core/keyring.h"
+#include "core/conf.h"
 #include "core/keyring_priv.h"
 #include "core/text.h"
 
@@ -102,6 +103,18 @@ enum rc keyring_add(struct keyring *ring, struct slice kid, struct slice algorit
         buf_printf(errors, "key '%.*s': %s\n", (int)kid.len, kid.at, why);
     else if (rc != RC_OK)
         buf_printf(errors, "a key without kid: %s\n", why);
+    return rc;
+}
+
+enum rc keyring_add_conf(struct keyring *ring, const struct conf *conf, struct buf *errors,
+                         struct buf *warnings)
+{
+    enum rc rc = RC_OK;
+
+    if (*conf->token_key)
+        rc = keyring_add(ring, SLICE(""), SLICE("HS256"), slice_of(conf->token_key), errors);
+    if (rc == RC_OK && conf->token_jwks)
+        rc = keyring_add_jwks(ring, slice_of(conf->token_jwks), errors, warnings);
     return rc;
 }
 

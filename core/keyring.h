@@ -19,6 +19,7 @@ enum {
     KEYRING_JWKS_MAX = 262144 /* bytes of a JWK Set */
 };
 
+struct conf;
 struct keyring; /* opaque: keyring.c */
 
 /* Empty; NULL: no memory.  keyring_free() wipes the secrets; NULL is fine. */
@@ -45,6 +46,13 @@ enum rc keyring_add(struct keyring *, struct slice kid, struct slice algorithm,
  * a rotation is worse than none.  Results as above; nothing is added then.
  */
 enum rc keyring_add_jwks(struct keyring *, struct slice json, struct buf *errors,
+                         struct buf *warnings) MUST_USE;
+
+/*
+ * Add the keys of a configuration: token_key and token_jwks.  As above; not all may have been added
+ * when it fails.
+ */
+enum rc keyring_add_conf(struct keyring *, const struct conf *, struct buf *errors,
                          struct buf *warnings) MUST_USE;
 
 /*

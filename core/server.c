@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/slots.h"
+#include "core/wall.h"
 
 enum {
     TURN_PASSES = 4, /* a turn may call for another (an answer, then its sending) */
@@ -93,8 +94,6 @@ void server_no_memory(struct server *s, const char *what)
 
 enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
 {
-    uv_timeval64_t now;
-
     *s = (struct server){ .loop = loop, .conf = conf, .slots_fd = -1, .log = { .fd = 2 } };
     s->log.level = LOG_INFO;
     s->turns_end = &s->turns;
@@ -107,8 +106,7 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     s->limits = limits_new(conf);
     if (!s->hub || !s->journal || !s->wheel || !s->gate || !s->limits)
         goto fail;
-    uv_gettimeofday(&now);
-    s->started_us = now.tv_sec * 1000000 + now.tv_usec;
+    s->started_us = wall_now_us();
     uv_prepare_init(loop, &s->prepare);
     uv_prepare_start(&s->prepare, on_prepare);
     uv_unref((uv_handle_t *)&s->prepare);

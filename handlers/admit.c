@@ -13,6 +13,7 @@
  */
 #include "handlers/admit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/text.h"
@@ -159,18 +160,16 @@ static struct slice token_in(struct slice query, struct buf *token)
 
 static enum admission unauthorized(const struct visit *v, const struct refusal *why)
 {
-    struct buf headers = BUF_EMPTY;
+    char challenge[sizeof(why->why) + 80];
 
     meter_failure(v);
-    buf_put(&headers, v->common);
-    buf_printf(&headers,
-               "WWW-Authenticate: Bearer realm=\"bellpush\", error=\"invalid_token\", "
-               "error_description=\"%s\"\r\n",
-               why->why);
     log_debug(&v->server->log, "a token is refused (%s): %s", flaw_word(why->flaw), why->why);
-    problem_reply(v->request, buf_slice(&headers), 401,
-                  "The token is not valid: %s. Leave it away to read public topics.", why->why);
-    buf_fini(&headers);
+    snprintf(challenge, sizeof(challenge),
+             "Bearer realm=\"bellpush\", error=\"invalid_token\", error_description=\"%s\"",
+             why->why);
+    problem_challenge(v->request, v->common, challenge,
+                      "The token is not valid: %s. Leave it away to read public topics.",
+                      why->why);
     return ADMIT_NO;
 }
 
@@ -219,14 +218,14 @@ static struct slice host_of(struct slice url)
     return (struct slice){ rest.at, n };
 }
 
-static bool is_allowed_origin(const struct conf *conf, struct slice origin)
+struct slice admit_listed_origin(const struct conf *conf, struct slice origin)
 {
     for (size_t i = 0; i < conf->cors_origins.n; i++) {
         struct slice listed = slice_of(conf->cors_origins.at[i]);
-        if (slice_is_nocase(listed, origin))
-            return true;
+        if (origin.len > 0 && slice_is_nocase(listed, origin) && !slice_is(listed, SLICE("*")))
+            return listed;
     }
-    return false;
+    return SLICE_NONE;
 }
 
 bool admit_same_site(const struct visit *v)
@@ -242,7 +241,7 @@ bool admit_same_site(const struct visit *v)
     }
     struct slice from = host_of(origin);
     return from.len > 0 && ((host.len > 0 && slice_is_nocase(from, host)) ||
-                            is_allowed_origin(v->server->conf, origin));
+                            admit_listed_origin(v->server->conf, origin).at);
 }
 
 /* ---- may it? --------------------------------------------------------------------------------- */

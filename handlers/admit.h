@@ -30,6 +30,9 @@ enum admission admit_identify(struct visit *v, struct buf *token) MUST_USE;
 enum admission admit(const struct visit *v, enum verb, const struct slice *names,
                      size_t n) MUST_USE;
 
+/* The origin as cors_origins lists it, lent; {NULL, 0}: it is not listed. */
+struct slice admit_listed_origin(const struct conf *, struct slice origin);
+
 /*
  * A browser sends cookies with whatever any page makes it send.  Does this request come from a page
  * of this host, or of an allowed origin (Origin, or else Referer; RFC 6454, Fetch section 3.2)?

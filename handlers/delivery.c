@@ -5,6 +5,7 @@
 
 #include "core/strict.h"
 #include "core/text.h"
+#include "handlers/cloudevent.h"
 
 enum { DEPTH_MAX = 64, INDEX_MAX = 100000 };
 
@@ -32,12 +33,10 @@ enum rc delivery_header(const struct delivery *d, struct slice name, struct slic
 
 bool delivery_is_form(const struct delivery *d)
 {
-    struct slice form = SLICE("application/x-www-form-urlencoded"), type;
+    struct slice type;
 
-    if (delivery_header(d, SLICE("content-type"), &type) != RC_OK || type.len < form.len)
-        return false;
-    return slice_is_nocase((struct slice){ type.at, form.len }, form) &&
-           (type.len == form.len || type.at[form.len] == ';' || type.at[form.len] == ' ');
+    return delivery_header(d, SLICE("content-type"), &type) == RC_OK &&
+           slice_is_nocase(media_essence(type), SLICE("application/x-www-form-urlencoded"));
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

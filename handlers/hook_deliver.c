@@ -4,6 +4,7 @@
 #include "core/strict.h"
 #include "core/text.h"
 #include "core/topic.h"
+#include "core/wall.h"
 #include "handlers/batch.h"
 #include "handlers/cloudevent.h"
 #include "handlers/hook_handshake.h"
@@ -64,17 +65,13 @@ static bool refused(const struct work *w, int status, const char *why)
 static bool unproven(const struct work *w, const char *why)
 {
     bool bearer = slice_is(w->hook->scheme, SLICE("cloudevents"));
-    struct buf headers = BUF_EMPTY;
 
     log_refusal(w, LOG_WARN, "refused", why);
     w->visit->server->stats.denied++;
     meter_failure(w->visit);
-    buf_put(&headers, w->visit->common);
-    buf_printf(&headers, "WWW-Authenticate: %s realm=\"bellpush\"\r\n",
-               bearer ? "Bearer" : "Signature");
-    problem_reply(w->visit->request, buf_slice(&headers), 401, "This delivery is refused: %s.",
-                  why);
-    buf_fini(&headers);
+    problem_challenge(w->visit->request, w->visit->common,
+                      bearer ? "Bearer realm=\"bellpush\"" : "Signature realm=\"bellpush\"",
+                      "This delivery is refused: %s.", why);
     return false;
 }
 
@@ -275,7 +272,7 @@ static void receive(struct work *w)
                                      .n = w->header_count,
                                      .body = v->request->head->body,
                                      .url = buf_slice(&w->url),
-                                     .now_s = gate_now_us() / 1000000 };
+                                     .now_s = wall_now_us() / 1000000 };
     if (w->too_many_headers)
         refused(w, 400, "it has too many headers");
     else if (buf_rc(&w->url) != RC_OK)

@@ -116,11 +116,7 @@ static const struct reply_ops publishing_ops = { .gone = on_gone, .drain = on_dr
 void hook_submit(const struct visit *v, const struct hook *hook, const struct draft *drafts,
                  size_t n, struct slice key)
 {
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < n; i++)
-        bytes += drafts[i].data.len;
-    if (!meter_publish(v, n, bytes))
+    if (!meter_publish(v, drafts, n))
         return;
     struct publishing *p = calloc(1, sizeof(*p));
     if (p) {

@@ -218,12 +218,12 @@ void meter_failure(const struct visit *v)
 
 /* ---- publishes ------------------------------------------------------------------------------- */
 
-bool meter_publish(const struct visit *v, size_t events, size_t bytes)
+bool meter_publish(const struct visit *v, const struct draft *drafts, size_t n)
 {
-    const int64_t costs[FLOW__COUNT] = {
-        [FLOW_PUBLISHES] = (int64_t)events, [FLOW_BYTES] = (int64_t)bytes
-    };
+    int64_t costs[FLOW__COUNT] = { [FLOW_PUBLISHES] = (int64_t)n };
 
+    for (size_t i = 0; i < n; i++)
+        costs[FLOW_BYTES] += (int64_t)drafts[i].data.len;
     for (enum flow flow = FLOW_PUBLISHES; flow < FLOW__COUNT; flow++)
         for (enum party_kind kind = 0; kind < PARTY__COUNT; kind++)
             if (!has_left(v, flow, kind, costs[flow]))

@@ -25,8 +25,8 @@ bool meter_who(struct visit *) MUST_USE;
 /* It presented something that was not good: its address pays for it, so that guessing is slow. */
 void meter_failure(const struct visit *);
 
-/* About to publish so many events of so many bytes. */
-bool meter_publish(const struct visit *, size_t events, size_t bytes) MUST_USE;
+/* About to publish these: so many events, of so many bytes of data. */
+bool meter_publish(const struct visit *, const struct draft *, size_t n) MUST_USE;
 
 /* About to hold the reply: counted until the request is over, however it ends. */
 bool meter_open(const struct visit *) MUST_USE;

@@ -364,11 +364,10 @@ static bool granted(const struct visit *v, struct poll *p, int64_t wanted_ms)
 /* No longer than its reader's rights last. */
 static uint64_t hold_ms(const struct poll *p)
 {
-    int64_t ms = p->at_once ? CATCH_UP_MS : p->grant.hold_ms,
-            ends_us = gate_ends_us(&p->follow.who);
-    int64_t left_ms = ends_us > 0 ? (ends_us - gate_now_us() + 999) / 1000 : ms;
+    int64_t ms = p->at_once ? CATCH_UP_MS : p->grant.hold_ms;
+    int64_t left_ms = gate_left_ms(&p->follow.who);
 
-    return (uint64_t)(left_ms < 0 ? 0 : left_ms < ms ? left_ms : ms);
+    return (uint64_t)(left_ms >= 0 && left_ms < ms ? left_ms : ms);
 }
 
 static void start(const struct visit *v, struct poll *p, const struct query *q)

@@ -62,6 +62,20 @@ void problem_retry(struct request *r, struct slice headers, int status, int64_t 
     va_end(arguments);
 }
 
+void problem_challenge(struct request *r, struct slice headers, const char *challenge,
+                       const char *detail, ...)
+{
+    struct buf all = BUF_EMPTY;
+    va_list arguments;
+
+    buf_put(&all, headers);
+    buf_printf(&all, "WWW-Authenticate: %s\r\n", challenge);
+    va_start(arguments, detail);
+    answer(r, buf_slice(&all), 401, 0, detail, arguments);
+    va_end(arguments);
+    buf_fini(&all);
+}
+
 void problem_no_memory(struct request *r, struct slice headers, const char *detail)
 {
     server_no_memory(r->server, "an answer");

@@ -20,6 +20,10 @@ void problem_reply(struct request *, struct slice headers, int status, const cha
 void problem_retry(struct request *, struct slice headers, int status, int64_t retry_ms,
                    const char *detail, ...) PRINTF(5, 6);
 
+/* 401, with what would prove somebody (RFC 9110 section 11.6.1): `Bearer realm="bellpush"`. */
+void problem_challenge(struct request *, struct slice headers, const char *challenge,
+                       const char *detail, ...) PRINTF(4, 5);
+
 /* 503: there is no memory for it; noted for the operator. */
 void problem_no_memory(struct request *, struct slice headers, const char *detail);
 

@@ -147,11 +147,7 @@ static const struct reply_ops reply_ops = { .gone = on_gone, .drain = on_drain }
 
 static void submit(const struct visit *v, const struct draft *drafts, size_t n, struct slice key)
 {
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < n; i++)
-        bytes += drafts[i].data.len;
-    if (!meter_publish(v, n, bytes))
+    if (!meter_publish(v, drafts, n))
         return;
     struct publish *p = calloc(1, sizeof(*p));
     if (p)
@@ -172,17 +168,6 @@ static void submit(const struct visit *v, const struct draft *drafts, size_t n, 
 }
 
 /* ---- may it be sent, and can it be read? ------------------------------------------------- */
-
-static bool unauthorized(const struct visit *v, const char *detail)
-{
-    struct buf headers = BUF_EMPTY;
-
-    buf_put(&headers, v->common);
-    buf_puts(&headers, "WWW-Authenticate: Bearer realm=\"bellpush\"\r\n");
-    problem_reply(v->request, buf_slice(&headers), 401, "%s", detail);
-    buf_fini(&headers);
-    return false;
-}
 
 /* Has it shown anything by which it may publish?  Whether it may on these topics is admit()'s. */
 static bool authorized(const struct visit *v)
@@ -206,8 +191,10 @@ static bool authorized(const struct visit *v)
                       "here.");
         return false;
     }
-    return unauthorized(v, "Publishing needs a token, or the key: send the header "
-                           "Authorization: Bearer TOKEN.");
+    problem_challenge(v->request, v->common, "Bearer realm=\"bellpush\"",
+                      "Publishing needs a token, or the key: send the header Authorization: Bearer "
+                      "TOKEN.");
+    return false;
 }
 
 static bool idempotency_key(const struct visit *v, struct slice *key)

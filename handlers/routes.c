@@ -95,15 +95,13 @@ static void put_allow(struct buf *out, const struct route *route)
 /* The origin as it may be answered: itself, "*", or nothing. */
 static struct slice origin_allowed(const struct conf *conf, struct slice origin)
 {
-    bool any = false;
+    /* As listed, not as sent: nothing of the request enters the head. */
+    struct slice allowed = admit_listed_origin(conf, origin);
 
-    for (size_t i = 0; i < conf->cors_origins.n; i++) {
-        struct slice listed = slice_of(conf->cors_origins.at[i]);
-        if (origin.len > 0 && slice_is_nocase(origin, listed) && !slice_is(listed, SLICE("*")))
-            return listed; /* ours, not what was sent: nothing of the request enters the head */
-        any |= slice_is(listed, SLICE("*"));
-    }
-    return any ? SLICE("*") : SLICE_NONE;
+    for (size_t i = 0; i < conf->cors_origins.n && !allowed.at; i++)
+        if (slice_is(slice_of(conf->cors_origins.at[i]), SLICE("*")))
+            allowed = SLICE("*");
+    return allowed;
 }
 
 static void put_common(struct buf *out, const struct request *r)

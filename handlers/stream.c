@@ -206,11 +206,10 @@ static void finish_rights(struct stream *s, enum end_reason reason)
 /* Milliseconds until something is to be said about its rights; -1: never. */
 static int64_t rights_alarm_ms(const struct stream *s)
 {
-    int64_t ends_us = gate_ends_us(&s->follow.who);
+    int64_t left_ms = gate_left_ms(&s->follow.who);
 
-    if (ends_us == 0)
+    if (left_ms < 0)
         return -1;
-    int64_t left_ms = (ends_us - gate_now_us() + 999) / 1000;
     if (!s->expiring && !s->follow.who.asked)
         left_ms -= EXPIRING_MS;
     return left_ms < 0 ? 0 : left_ms;
@@ -220,16 +219,15 @@ static int64_t rights_alarm_ms(const struct stream *s)
 static bool look_at_rights(struct stream *s)
 {
     const struct who *who = &s->follow.who;
-    int64_t ends_us = gate_ends_us(who);
+    int64_t left_ms = gate_left_ms(who);
 
-    if (ends_us == 0)
+    if (left_ms < 0)
         return true;
-    int64_t left_us = ends_us - gate_now_us();
-    if (left_us <= 0) {
+    if (left_ms == 0) {
         finish_rights(s, who->asked ? END_ASK : END_EXPIRED);
         return false;
     }
-    if (!s->expiring && !who->asked && left_us <= EXPIRING_MS * INT64_C(1000)) {
+    if (!s->expiring && !who->asked && left_ms <= EXPIRING_MS) {
         s->expiring = true;
         tell_rights(s, "expiring");
     }

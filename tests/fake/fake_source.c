@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "core/topic.h"
+#include "core/wall.h"
 
 static void on_timer(uv_timer_t *);
 
@@ -31,9 +32,7 @@ void *fake_must(void *memory)
 
 static int64_t now_us(const struct source *s)
 {
-    uv_timeval64_t now;
-    uv_gettimeofday(&now);
-    return now.tv_sec * 1000000 + now.tv_usec + s->clock_ms * 1000;
+    return wall_now_us() + s->clock_ms * 1000;
 }
 
 /* ---- life -------------------------------------------------------------------------------- */

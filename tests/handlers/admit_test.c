@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/gate.h"
+#include "core/wall.h"
 #include "tests/handlers/loopback.h"
 #include "tests/mint.h"
 #include "tests/scenarios/talk.h"
@@ -39,7 +40,7 @@ static void setup(void)
 static const char *token_for(const char *subscribe, const char *publish, int seconds)
 {
     struct buf out = BUF_EMPTY;
-    double now = (double)gate_now_us() / 1e6;
+    double now = (double)wall_now_us() / 1e6;
     const char *claims =
         text("{\"sub\":\"alice\",\"jti\":\"j1\",\"iat\":%.6f,\"exp\":%.6f,"
              "\"bellpush\":{\"subscribe\":[%s],\"publish\":[%s],\"payload\":{\"n\":1}}}",
@@ -215,7 +216,7 @@ START_TEST(a_revocation_ends_what_is_open)
     struct answer *other = get_as("/events?topic=a", NULL);
     struct gate_entry revoked = { .kind = _i ? GATE_TOKEN : GATE_SUBJECT,
                                   .name = _i ? SLICE("j1") : SLICE("alice"),
-                                  .at_us = gate_now_us() };
+                                  .at_us = wall_now_us() };
 
     answer_status(stream);
     answer_status(other);

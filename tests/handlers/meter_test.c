@@ -7,6 +7,7 @@
 
 #include "core/gate.h"
 #include "core/text.h"
+#include "core/wall.h"
 #include "tests/handlers/loopback.h"
 #include "tests/logged.h"
 #include "tests/mint.h"
@@ -62,7 +63,7 @@ static const char *bearer(const char *subject)
     const char *claims =
         text("{\"sub\":\"%s\",\"exp\":%lld,\"bellpush\":{\"subscribe\":[\"own/#\"],"
              "\"publish\":[\"#\"]}}",
-             subject, (long long)(gate_now_us() / 1000000 + 60));
+             subject, (long long)(wall_now_us() / 1000000 + 60));
 
     mint_token(&out, SLICE("{\"alg\":\"HS256\"}"), slice_of(claims), SLICE(SECRET));
     buf_putc(&out, '\0');

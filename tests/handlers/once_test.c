@@ -3,6 +3,7 @@
  * each other.
  */
 #include "core/gate.h"
+#include "core/wall.h"
 #include "handlers/once.h"
 #include "tests/handlers/loopback.h"
 #include "tests/mint.h"
@@ -37,7 +38,7 @@ static const char *bearer(const char *claims, const char *publish)
 {
     struct buf out = BUF_EMPTY;
     const char *all = text("{%s\"exp\":%.0f,\"bellpush\":{\"publish\":[%s]}}", claims,
-                           (double)gate_now_us() / 1e6 + 1000, publish);
+                           (double)wall_now_us() / 1e6 + 1000, publish);
 
     mint_token(&out, SLICE("{\"alg\":\"HS256\"}"), slice_of(all), SLICE(SECRET));
     const char *header = text("Authorization: Bearer %.*s", (int)out.len, out.at);

@@ -3,6 +3,7 @@
  */
 #include "core/gate.h"
 #include "core/topic.h"
+#include "core/wall.h"
 #include "tests/handlers/loopback.h"
 #include "tests/mint.h"
 #include "tests/scenarios/talk.h"
@@ -68,7 +69,7 @@ const char *stage_token(const char *subject, const char *subscribe, const char *
                         int seconds)
 {
     struct buf out = BUF_EMPTY;
-    double now = (double)gate_now_us() / 1e6;
+    double now = (double)wall_now_us() / 1e6;
 
     if (site.n == 0)
         tell((struct gate_entry){ .kind = GATE_KEY, .name = SLICE("k1"), .value = SLICE(SECRET) });
@@ -86,7 +87,7 @@ const char *stage_token(const char *subject, const char *subscribe, const char *
 void stage_revoke(const char *subject)
 {
     tell((struct gate_entry){
-        .kind = GATE_SUBJECT, .name = slice_of(text("%s", subject)), .at_us = gate_now_us() });
+        .kind = GATE_SUBJECT, .name = slice_of(text("%s", subject)), .at_us = wall_now_us() });
 }
 
 void stage_session(const char *session, const char *filter)
