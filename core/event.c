@@ -2,7 +2,9 @@
  * event.c - one message and its wire forms.
  *
  *      [struct event][topic\0][type\0][content_type\0][id\0][epoch\0][data\0]     one allocation
- *         encodings[ENC_SSE].at -> [bytes, exactly]                               on first demand
+ *         forms -> [which, bytes] -> [which, bytes]                               on first demand
+ *
+ * An event has few forms at a time, and there are many events: a list, not a table.
  *
  * The NULs are for debuggers and printf("%s"); nobody else counts on them.
  */
@@ -10,12 +12,17 @@
 
 #include <stdlib.h>
 
+struct form {
+    struct form *next;
+    uint32_t which, len;
+    char bytes[];
+};
+
 struct event {
     struct event_fields fields;
     uint32_t refs;
-    uint32_t made; /* bit per encoding */
-    size_t size;   /* of all allocations together */
-    struct slice encodings[ENC__COUNT];
+    size_t size; /* of all allocations together */
+    struct form *forms;
     char text[];
 };
 
@@ -59,8 +66,10 @@ void event_unref(struct event *e)
 {
     if (!e || --e->refs > 0)
         return;
-    for (size_t i = 0; i < ENC__COUNT; i++)
-        free((char *)e->encodings[i].at);
+    for (struct form *f = e->forms, *next; f; f = next) {
+        next = f->next;
+        free(f);
+    }
     free(e);
 }
 
@@ -79,26 +88,38 @@ size_t event_size(const struct event *e)
     return e->size;
 }
 
-enum rc event_bytes(struct event *e, enum encoding which, encode_fn *encode, const void *with,
+static struct form *form_new(struct event *e, unsigned which, struct slice bytes)
+{
+    struct form *f = bytes.len <= UINT32_MAX ? malloc(sizeof(*f) + bytes.len) : NULL;
+
+    if (!f)
+        return NULL;
+    *f = (struct form){ e->forms, which, (uint32_t)bytes.len };
+    if (bytes.len)
+        memcpy(f->bytes, bytes.at, bytes.len);
+    e->forms = f;
+    e->size += sizeof(*f) + bytes.len;
+    return f;
+}
+
+enum rc event_bytes(struct event *e, unsigned which, encode_fn *encode, const void *with,
                     struct slice *out)
 {
-    if (!(e->made & 1u << which)) {
+    struct form *f = e->forms;
+
+    while (f && f->which != which)
+        f = f->next;
+    if (!f) {
         struct buf b = BUF_EMPTY;
         enum rc rc = encode(e, with, &b);
         if (rc == RC_OK)
             rc = buf_rc(&b);
-        if (rc != RC_OK || b.len == 0) {
-            buf_fini(&b);
-            if (rc != RC_OK)
-                return rc;
-        } else {
-            /* It stays for long: give back the room for growth. */
-            char *exact = realloc(b.at, b.len);
-            e->encodings[which] = (struct slice){ exact ? exact : b.at, b.len };
-            e->size += b.len;
-        }
-        e->made |= 1u << which;
+        if (rc == RC_OK && !(f = form_new(e, which, buf_slice(&b))))
+            rc = RC_NOMEM;
+        buf_fini(&b);
+        if (rc != RC_OK)
+            return rc;
     }
-    *out = e->encodings[which];
+    *out = (struct slice){ f->bytes, f->len };
     return RC_OK;
 }

@@ -47,7 +47,10 @@ int64_t event_seq(const struct event *);
 /* Bytes of memory that the event holds, encodings included. */
 size_t event_size(const struct event *);
 
-/* The wire forms an event can have; the encoders live in handlers/encode.c. */
+/*
+ * The wire forms an event can have; the encoders live in handlers/encode.c.  A transport that wraps
+ * them once more for everybody (WebSocket frames) numbers its own from ENC__COUNT on.
+ */
 enum encoding {
     ENC_JSON,        /* one JSON object, no newline: long-poll */
     ENC_NDJSON,      /* the same and a newline: /stream */
@@ -62,12 +65,12 @@ enum encoding {
 typedef enum rc encode_fn(const struct event *, const void *with, struct buf *out);
 
 /*
- * Lend the bytes of one encoding; encode() is called back, with `with`, the first time only: what
- * that says must be the same for all who ask.
- * *out lives as long as the caller's reference.  Returns what encode() returned (or RC_NOMEM);
- * after a failure nothing is kept and the next caller tries again.
+ * Lend the bytes of one encoding (enum encoding, or a transport's own number); encode() is called
+ * back, with `with`, the first time only: what that says must be the same for all who ask. *out
+ * lives as long as the caller's reference.  Returns what encode() returned (or RC_NOMEM); after a
+ * failure nothing is kept and the next caller tries again.
  */
-enum rc event_bytes(struct event *, enum encoding, encode_fn *, const void *with,
+enum rc event_bytes(struct event *, unsigned which, encode_fn *, const void *with,
                     struct slice *out) MUST_USE;
 
 #endif

@@ -64,14 +64,35 @@ void reply_begin(struct request *r, int status, struct slice headers)
 
 void reply_write(struct request *r, struct slice bytes)
 {
-    if (!r->broken && !r->head_only)
+    if (r->socket)
+        reply_message(r, MESSAGE_TEXT, bytes);
+    else if (!r->broken && !r->head_only)
         check(r, r->ops->write(r, bytes));
 }
 
-void reply_lend(struct request *r, struct event *event, struct slice bytes)
+void reply_lend(struct request *r, struct event *event, enum encoding which, struct slice bytes)
 {
-    if (!r->broken && !r->head_only)
-        check(r, r->ops->lend(r, event, bytes));
+    if (r->broken || r->head_only)
+        return;
+    check(r,
+          r->socket ? r->ops->socket->lend(r, event, which, bytes) : r->ops->lend(r, event, bytes));
+}
+
+void reply_upgrade(struct request *r, struct slice protocol, struct slice headers)
+{
+    r->begun = r->socket = 1;
+    check(r, r->ops->socket->accept(r, protocol, headers));
+}
+
+void reply_message(struct request *r, enum message_kind kind, struct slice bytes)
+{
+    if (!r->broken)
+        check(r, r->ops->socket->say(r, kind, bytes));
+}
+
+void reply_deafen(struct request *r, bool deaf)
+{
+    r->ops->socket->deafen(r, deaf);
 }
 
 static void release(struct request *r)
@@ -92,9 +113,20 @@ static void release(struct request *r)
 
 void reply_end(struct request *r)
 {
+    if (r->socket) {
+        reply_close(r, 1000, "");
+        return;
+    }
     release(r);
     r->ended = 1;
     r->ops->end(r);
+}
+
+void reply_close(struct request *r, unsigned code, const char *why)
+{
+    release(r);
+    r->ended = 1;
+    r->ops->socket->close(r, code, why);
 }
 
 void reply_hold(struct request *r, const struct reply_ops *ops, void *owner)
@@ -120,6 +152,13 @@ void request_room(struct request *r)
 {
     if (r->reply_ops && r->reply_ops->room)
         r->reply_ops->room(r->owner);
+}
+
+bool request_message(struct request *r, enum message_kind kind, struct slice bytes)
+{
+    if (r->reply_ops && r->reply_ops->message)
+        r->reply_ops->message(r->owner, kind, bytes);
+    return !r->ended;
 }
 
 void request_gone(struct request *r)

@@ -21,6 +21,12 @@
  * request with request_keep() and have it served once more, from the start, with request_again():
  * that is how a handler waits for an answer that it needs before it can begin.  After reply_end()
  * the request is the transport's again and must not be touched.
+ * A request for a WebSocket (RFC 6455) is answered otherwise: reply_upgrade() instead of
+ * reply_begin(); from then on each reply_write(), reply_lend() and reply_message() is one message,
+ * reply_close() says why it ends, and what the peer says comes as
+ *
+ *      message  one whole message, in order; lent.  May end the reply
+ *
  * A write that fails for want of memory marks the reply as broken; gone() follows in the loop's
  * next turn, so handlers need no error paths of their own for writing.
  */
@@ -32,11 +38,14 @@
 struct server;
 struct request;
 
+enum message_kind { MESSAGE_TEXT, MESSAGE_BINARY };
+
 struct reply_ops {
     void (*room)(void *owner); /* may be NULL */
     void (*gone)(void *owner);
     void (*drain)(void *owner);
     void (*rights)(void *owner); /* rights may have ended: look (gate_has_ended).  NULL: has none */
+    void (*message)(void *owner, enum message_kind, struct slice); /* NULL: they are dropped */
 };
 
 typedef void header_fn(void *arg, struct slice name, struct slice value);
@@ -53,6 +62,19 @@ struct request_ops {
     enum rc (*lend)(struct request *, struct event *, struct slice);
     void (*end)(struct request *);
     size_t (*queued)(const struct request *); /* payload bytes not yet taken by the kernel */
+    const struct socket_ops *socket;          /* NULL: this transport carries no WebSockets */
+};
+
+struct socket_ops {
+    /* 0: the request asks for a WebSocket as it should (section 4.2.1); otherwise the status to
+       refuse it with, and why, for a person. */
+    int (*refuses)(const struct request *, const char **why);
+    /* 101.  protocol: the subprotocol chosen, or empty; headers: further lines. */
+    enum rc (*accept)(struct request *, struct slice protocol, struct slice headers);
+    enum rc (*say)(struct request *, enum message_kind, struct slice); /* copies */
+    enum rc (*lend)(struct request *, struct event *, enum encoding, struct slice);
+    void (*close)(struct request *, unsigned code, const char *why); /* section 7.4 */
+    void (*deafen)(struct request *, bool); /* take no more messages; take them again */
 };
 
 struct request {
@@ -68,7 +90,8 @@ struct request {
     const void *found; /* being served again: what it waited for; lent until serve() returns */
 
     uint8_t begun : 1, broken : 1, ended : 1, head_only : 1, one_slot : 1;
-    uint8_t kept : 1; /* being served again: head is part of a struct kept */
+    uint8_t socket : 1; /* upgraded: a WebSocket */
+    uint8_t kept : 1;   /* being served again: head is part of a struct kept */
 
     /* Limits.  Who is served again is counted once; seats are given back when it is over. */
     uint8_t counted : 1, counted_subject : 1;
@@ -109,8 +132,18 @@ void kept_free(struct server *, struct kept *);
 /* Answer.  Header lines end in "\r\n".  HEAD: the transport sends no body. */
 void reply_begin(struct request *, int status, struct slice headers);
 void reply_write(struct request *, struct slice);
-void reply_lend(struct request *, struct event *, struct slice bytes_of_event);
+void reply_lend(struct request *, struct event *, enum encoding, struct slice bytes_of_event);
 void reply_end(struct request *);
+
+/*
+ * Instead of reply_begin(), where ops->socket is there and refuses() has said 0; then hold it.
+ * reply_end() closes it with 1000.
+ */
+void reply_upgrade(struct request *, struct slice protocol, struct slice headers);
+void reply_message(struct request *, enum message_kind, struct slice);
+void reply_close(struct request *, unsigned code, const char *why);
+/* Hand up no more messages until it is undone: the peer waits, and TCP lets it know. */
+void reply_deafen(struct request *, bool);
 
 /* Keep the reply open beyond serve(), and hear of its fate. */
 void reply_hold(struct request *, const struct reply_ops *, void *owner);
@@ -123,5 +156,7 @@ void request_serve(struct request *);
 /* For transports: tell the handler, if it holds.  request_gone() also ends the holding. */
 void request_room(struct request *);
 void request_gone(struct request *);
+/* For transports: a message has come.  False: the reply has been ended by it. */
+bool request_message(struct request *, enum message_kind, struct slice);
 
 #endif

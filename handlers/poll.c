@@ -315,7 +315,9 @@ static void on_rights(void *owner)
         answer(p); /* the next poll is asked about anew */
 }
 
-static const struct reply_ops reply_ops = { NULL, on_gone, on_drain, on_rights };
+static const struct reply_ops reply_ops = { .gone = on_gone,
+                                            .drain = on_drain,
+                                            .rights = on_rights };
 
 /* ---- the beginning ----------------------------------------------------------------------- */
 

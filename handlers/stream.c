@@ -320,7 +320,7 @@ static enum rc on_event(struct follow *f, struct event *event)
         server_no_memory(server_of(s), "an event");
         return finish_at(s, s->told, END_TROUBLE, some_retry(server_of(s)));
     }
-    reply_lend(s->request, event, bytes);
+    reply_lend(s->request, event, face_of(s)->encoding, bytes);
     wrote(s, bytes.len);
     s->told = event_seq(event);
     return after_writing(s);
@@ -393,7 +393,9 @@ static void on_drain(void *owner)
     (void)finish(s, END_DRAIN, some_retry(server_of(s)));
 }
 
-static const struct reply_ops reply_ops = { on_room, on_gone, on_drain, on_rights };
+static const struct reply_ops reply_ops = {
+    .room = on_room, .gone = on_gone, .drain = on_drain, .rights = on_rights
+};
 
 /* ---- the beginning ----------------------------------------------------------------------- */
 

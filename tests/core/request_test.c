@@ -67,7 +67,13 @@ static size_t on_queued(const struct request *r)
 }
 
 static const struct request_ops ops = {
-    on_header, on_each_header, on_begin, on_write, on_lend, on_end, on_queued,
+    .header = on_header,
+    .each_header = on_each_header,
+    .begin = on_begin,
+    .write = on_write,
+    .lend = on_lend,
+    .end = on_end,
+    .queued = on_queued,
 };
 
 /* ---- a handler that waits twice before it answers ---------------------------------------------

@@ -53,7 +53,7 @@ static void on_drain(void *owner)
     reply_end(r);
 }
 
-static const struct reply_ops reply_ops = { on_room, on_gone, on_drain, NULL };
+static const struct reply_ops reply_ops = { .room = on_room, .gone = on_gone, .drain = on_drain };
 
 static void serve_echo(struct request *r)
 {

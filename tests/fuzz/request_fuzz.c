@@ -141,8 +141,15 @@ static size_t on_queued(const struct request *r)
     return peer_of(r)->wire.len;
 }
 
-static const struct request_ops ops = { on_header, on_each_header, on_begin, on_write,
-                                        on_lend,   on_end,         on_queued };
+static const struct request_ops ops = {
+    .header = on_header,
+    .each_header = on_each_header,
+    .begin = on_begin,
+    .write = on_write,
+    .lend = on_lend,
+    .end = on_end,
+    .queued = on_queued,
+};
 
 /* ---- the world --------------------------------------------------------------------------------
  */

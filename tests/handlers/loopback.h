@@ -31,6 +31,10 @@ void loopback_take(struct answer *, bool);
 /* The next write fails for want of memory. */
 void loopback_break(struct answer *);
 
+/* A peer with a WebSocket says something; does its handler take no more now? */
+void loopback_say(struct answer *, const char *text);
+bool loopback_deaf(const struct answer *);
+
 /* Run the loop until done(arg), or end the test saying what was waited for. */
 void loopback_until(bool (*done)(void *arg), void *arg, const char *what);
 void loopback_settle(void); /* until nothing more happens at once */

@@ -33,6 +33,7 @@ struct answer {
     bool stopped;       /* the peer takes nothing */
     bool ending, ended; /* reply_end() was called; and all of it was taken */
     bool failing;       /* the next write has no memory */
+    bool deaf;          /* the handler takes no messages */
     bool left;
     char header_text[256];    /* for answer_header() */
     const char *const *asked; /* request headers, during serve() */
@@ -185,8 +186,95 @@ static size_t on_queued(const struct request *r)
     return answer_of(r)->wire.len;
 }
 
+/* ---- as a WebSocket: a message is a line of the body, and so is what closes it -------------- */
+
+static int on_refuses(const struct request *r, const char **why)
+{
+    *why = "it asks for no WebSocket";
+    return on_header(r, "upgrade").len > 0 ? 0 : 426;
+}
+
+static enum rc on_accept(struct request *r, struct slice protocol, struct slice headers)
+{
+    struct answer *a = answer_of(r);
+
+    ck_assert_msg(a->status == 0, "a second head");
+    check_head(headers);
+    a->status = 101;
+    buf_put(&a->headers, headers);
+    if (protocol.len)
+        buf_printf(&a->headers, "Sec-WebSocket-Protocol: %.*s\r\n", (int)protocol.len, protocol.at);
+    soon(a);
+    return RC_OK;
+}
+
+static enum rc on_say(struct request *r, enum message_kind kind, struct slice message)
+{
+    enum rc rc = kind == MESSAGE_BINARY ? on_write(r, SLICE("binary: ")) : RC_OK;
+
+    if (rc == RC_OK)
+        rc = on_write(r, message);
+    return rc == RC_OK ? on_write(r, SLICE("\n")) : rc;
+}
+
+static enum rc on_lend_message(struct request *r, struct event *event, enum encoding which,
+                               struct slice message)
+{
+    (void)event;
+    (void)which;
+    return on_say(r, MESSAGE_TEXT, message);
+}
+
+static void on_close(struct request *r, unsigned code, const char *why)
+{
+    struct answer *a = answer_of(r);
+
+    ck_assert_msg(!a->ending, "a second end");
+    ck_assert_msg(strlen(why) <= 123, "no frame holds so long a reason: %s", why);
+    buf_printf(&a->wire, "[closed: %u %s]\n", code, why);
+    a->ending = true;
+    soon(a);
+}
+
+static void on_deafen(struct request *r, bool deaf)
+{
+    answer_of(r)->deaf = deaf;
+}
+
+static const struct socket_ops socket_ops = {
+    .refuses = on_refuses,
+    .accept = on_accept,
+    .say = on_say,
+    .lend = on_lend_message,
+    .close = on_close,
+    .deafen = on_deafen,
+};
+
+void loopback_say(struct answer *a, const char *text)
+{
+    ck_assert_msg(!a->deaf, "it takes no messages now: %s", text);
+    ck_assert_msg(!a->ending, "it has ended, and is told: %s", text);
+    char *lent = strdup(text);
+    ck_assert(lent);
+    (void)request_message(&a->request, MESSAGE_TEXT, slice_of(lent));
+    memset(lent, 'x', strlen(lent));
+    free(lent);
+}
+
+bool loopback_deaf(const struct answer *a)
+{
+    return a->deaf;
+}
+
 static const struct request_ops request_ops = {
-    on_header, on_each_header, on_begin, on_write, on_lend, on_end, on_queued,
+    .header = on_header,
+    .each_header = on_each_header,
+    .begin = on_begin,
+    .write = on_write,
+    .lend = on_lend,
+    .end = on_end,
+    .queued = on_queued,
+    .socket = &socket_ops,
 };
 
 /* ---- asking ------------------------------------------------------------------------------ */
