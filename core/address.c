@@ -46,6 +46,15 @@ enum rc address_parse(struct slice text, struct address *out)
     return RC_OK;
 }
 
+struct address address_of_v4(const uint8_t at[4])
+{
+    struct address a;
+
+    memcpy(a.at, mapped, sizeof(mapped));
+    memcpy(a.at + sizeof(mapped), at, sizeof(a.at) - sizeof(mapped));
+    return a;
+}
+
 size_t address_text(const struct address *a, char out[ADDRESS_TEXT_MAX + 1])
 {
     if (is_v4(a))

@@ -26,6 +26,9 @@ struct address {
 /* "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"; a zone ("%eth0") is not kept.  RC_SYNTAX. */
 enum rc address_parse(struct slice, struct address *) MUST_USE;
 
+/* The four bytes of an IPv4 address, in network order. */
+struct address address_of_v4(const uint8_t at[4]);
+
 /* As text, IPv4 as such; returns its length. */
 size_t address_text(const struct address *, char out[ADDRESS_TEXT_MAX + 1]);
 
