@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "core/text.h"
-#include "fcgi/answer.h"
+#include "fcgi/cgi_head.h"
 #include "fcgi/fcgi_wire.h"
 #include "fcgi/params.h"
 
@@ -137,7 +137,7 @@ static void op_end(struct request *r)
 static const struct request_ops ops = {
     .header = op_header,
     .each_header = op_each_header,
-    .begin = answer_begin,
+    .begin = cgi_head_begin,
     .write = answer_write,
     .lend = answer_lend,
     .end = op_end,

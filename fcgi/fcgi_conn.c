@@ -1,7 +1,7 @@
 /*
  * fcgi_conn.c - one FastCGI connection on the loop.
  *
- * Reading: when the socket is readable, one recv() into the front's shared buffer, and the decoder
+ * Reading: when the socket is readable, one recv() into the porch's shared buffer, and the decoder
  * goes over it there; only pieces of unfinished things are copied.  While a reply is open we go on
  * reading, because the peer's leaving shows itself only so.  Only when the next request has begun
  * before this one is answered (pipelining) do we stop and wait for the hang-up alone.
@@ -18,8 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fcgi/answer.h"
-#include "fcgi/fcgi_front.h"
+#include "fcgi/cgi_head.h"
 #include "fcgi/fcgi_wire.h"
 #include "fcgi/params.h"
 
@@ -35,10 +34,10 @@ struct fcgi_intake {
     struct buf control; /* answers that belong to no reply */
     struct alarm alarm; /* against requests and peers that never finish */
     bool body_clock;    /* the alarm is that of a body */
-    size_t counted;     /* bytes of this in front->unfinished */
+    size_t counted;     /* bytes of this in porch->unfinished */
 };
 
-static struct fcgi_front *front_of(const struct fcgi_conn *c)
+static struct porch *porch_of(const struct fcgi_conn *c)
 {
     return c->poll.data;
 }
@@ -53,7 +52,7 @@ static int fd_of(const struct fcgi_conn *c)
 
 static struct fcgi_intake *intake(struct fcgi_conn *c)
 {
-    struct fcgi_front *front = front_of(c);
+    struct porch *porch = porch_of(c);
 
     if (c->in)
         return c->in;
@@ -61,8 +60,8 @@ static struct fcgi_intake *intake(struct fcgi_conn *c)
     if (!in)
         return NULL;
     in->conn = c;
-    fcgi_wire_init(&in->wire, (size_t)front->server->conf->max_body_bytes,
-                   (uint32_t)front->limits.max_conns);
+    fcgi_wire_init(&in->wire, (size_t)porch->server->conf->max_body_bytes,
+                   (uint32_t)porch->limits.max_conns);
     if (c->state == FCGI_CONN_ANSWERING || c->state == FCGI_CONN_ENDING)
         fcgi_wire_resume(&in->wire, c->id, c->keep);
     c->in = in;
@@ -71,7 +70,7 @@ static struct fcgi_intake *intake(struct fcgi_conn *c)
 
 static void intake_count(struct fcgi_conn *c, size_t bytes)
 {
-    front_of(c)->unfinished += bytes - c->in->counted;
+    porch_of(c)->unfinished += bytes - c->in->counted;
     c->in->counted = bytes;
 }
 
@@ -98,14 +97,14 @@ static void on_late(struct alarm *alarm)
 
 static void close_short(struct fcgi_conn *c)
 {
-    server_no_memory(front_of(c)->server, "a connection");
+    server_no_memory(porch_of(c)->server, "a connection");
     fcgi_conn_close(c, "out of memory");
 }
 
 /* Let go of the intake when nothing needs it; see that the right clock runs when something does. */
 static void intake_settle(struct fcgi_conn *c)
 {
-    struct fcgi_front *front = front_of(c);
+    struct porch *porch = porch_of(c);
     bool late_reply = c->state == FCGI_CONN_ENDING && c->stuck;
     bool late_request = c->state == FCGI_CONN_IDLE;
     bool body = c->in && late_request && c->in->wire.state == FCGI_STATE_STDIN;
@@ -119,7 +118,7 @@ static void intake_settle(struct fcgi_conn *c)
     if (!c->in)
         return;
     intake_count(c, c->in->wire.params.cap + c->in->wire.body.cap + c->in->rest.cap);
-    if (front->unfinished > front->limits.unfinished && body) { /* no memory for it: 503 */
+    if (porch->unfinished > porch->limits.unfinished && body) { /* no memory for it: 503 */
         c->surplus = 1;
         fcgi_wire_discard_body(&c->in->wire);
         intake_count(c, c->in->wire.params.cap + c->in->rest.cap);
@@ -131,10 +130,10 @@ static void intake_settle(struct fcgi_conn *c)
         alarm_cancel(&c->in->alarm);
     } else if (!c->in->alarm.link || c->in->body_clock != body) {
         c->in->body_clock = body;
-        alarm_set(front->server->wheel, &c->in->alarm,
-                  late_reply ? front->limits.flush_ms
-                  : body     ? front->limits.body_ms
-                             : front->limits.head_ms,
+        alarm_set(porch->server->wheel, &c->in->alarm,
+                  late_reply ? porch->limits.flush_ms
+                  : body     ? porch->limits.body_ms
+                             : porch->limits.head_ms,
                   on_late);
     }
 }
@@ -170,7 +169,7 @@ static void op_end(struct request *r)
 static const struct request_ops ops = {
     .header = op_header,
     .each_header = op_each_header,
-    .begin = answer_begin,
+    .begin = cgi_head_begin,
     .write = answer_write,
     .lend = answer_lend,
     .end = op_end,
@@ -215,7 +214,7 @@ static void on_request(struct fcgi_conn *c)
 {
     struct fcgi_wire *w = &c->in->wire;
     struct request_head head = { .body = buf_slice(&w->body), .body_too_large = w->body_too_large };
-    struct server *server = front_of(c)->server;
+    struct server *server = porch_of(c)->server;
 
     c->id = w->id;
     c->keep = w->keep && !c->surplus;
@@ -246,7 +245,7 @@ static void on_abort(struct fcgi_conn *c)
     fcgi_wire_release(w);
     c->answer.request.broken = 0;
     outbox_finish(&c->answer.out);
-    turn_add(front_of(c)->server, &c->answer.turn);
+    turn_add(porch_of(c)->server, &c->answer.turn);
 }
 
 static void take(struct fcgi_conn *c, struct slice bytes)
@@ -277,7 +276,7 @@ static void take(struct fcgi_conn *c, struct slice bytes)
                 fcgi_conn_close(c, "asks more than it hears");
                 return;
             }
-            turn_add(front_of(c)->server, &c->answer.turn);
+            turn_add(porch_of(c)->server, &c->answer.turn);
             if (!in->wire.reply_closes)
                 break;
             c->state = FCGI_CONN_ENDING;
@@ -295,7 +294,7 @@ static void take(struct fcgi_conn *c, struct slice bytes)
             close_short(c);
             return;
         case FCGI_STEP_BROKEN:
-            log_warn(&front_of(c)->server->log, "connection closed: %s", in->wire.why);
+            log_warn(&porch_of(c)->server->log, "connection closed: %s", in->wire.why);
             fcgi_conn_close(c, in->wire.why);
             return;
         }
@@ -322,11 +321,11 @@ static void watch(struct fcgi_conn *c)
 
 static void on_readable(struct fcgi_conn *c)
 {
-    struct fcgi_front *front = front_of(c);
-    ssize_t n = recv(fd_of(c), front->bytes, sizeof(front->bytes), 0);
+    struct porch *porch = porch_of(c);
+    ssize_t n = recv(fd_of(c), porch->bytes, sizeof(porch->bytes), 0);
 
     if (n > 0)
-        take(c, (struct slice){ front->bytes, (size_t)n });
+        take(c, (struct slice){ porch->bytes, (size_t)n });
     else if (n == 0)
         fcgi_conn_close(c, "the peer has left");
     else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
@@ -343,7 +342,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         events = UV_READABLE;
     }
     if (events & UV_WRITABLE)
-        turn_add(front_of(c)->server, &c->answer.turn);
+        turn_add(porch_of(c)->server, &c->answer.turn);
     if (c->overtaken && (events & UV_DISCONNECT || status < 0))
         fcgi_conn_close(c, "the peer has left");
     else if (events & UV_READABLE && !c->overtaken)
@@ -390,7 +389,7 @@ static enum rc send_all(struct fcgi_conn *c)
 /* The reply is with the kernel, END_REQUEST and all. */
 static void on_answered(struct fcgi_conn *c)
 {
-    struct server *server = front_of(c)->server;
+    struct server *server = porch_of(c)->server;
 
     if (!c->keep || server->draining) {
         fcgi_conn_close(c, "answered");
@@ -439,21 +438,20 @@ static void on_turn(struct turn *turn)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-enum rc fcgi_conn_open(struct fcgi_front *front, int fd, bool surplus)
+enum rc fcgi_conn_open(struct porch *porch, int fd, bool surplus)
 {
     struct fcgi_conn *c = calloc(1, sizeof(*c));
 
     if (!c)
         goto close_fd;
-    if (uv_poll_init(front->server->loop, &c->poll, fd) != 0)
+    if (uv_poll_init(porch->server->loop, &c->poll, fd) != 0)
         goto free_conn;
-    c->poll.data = front;
+    c->poll.data = porch;
     c->answer.turn.run = on_turn;
     c->fresh = 1;
     c->surplus = surplus;
     outbox_init(&c->answer.out);
-    front->count++;
-    front->handles++;
+    porch_joined(porch);
     if (!intake(c)) {
         close_short(c);
         return RC_NOMEM;
@@ -471,29 +469,34 @@ close_fd:
 static void on_closed(uv_handle_t *handle)
 {
     struct fcgi_conn *c = CONTAINER(handle, struct fcgi_conn, poll);
-    struct fcgi_front *front = front_of(c);
+    struct porch *porch = porch_of(c);
 
     free(c);
-    front->handles--;
-    fcgi_front_left(front);
+    porch_left(porch);
 }
 
 void fcgi_conn_close(struct fcgi_conn *c, const char *why)
 {
-    struct fcgi_front *front = front_of(c);
+    struct porch *porch = porch_of(c);
     bool held = c->state == FCGI_CONN_ANSWERING;
 
     if (c->state == FCGI_CONN_CLOSED)
         return;
-    log_debug(&front->server->log, "connection closed: %s", why);
+    log_debug(&porch->server->log, "connection closed: %s", why);
     c->state = FCGI_CONN_CLOSED;
     if (held)
         request_gone(&c->answer.request);
-    turn_cancel(front->server, &c->answer.turn);
+    turn_cancel(porch->server, &c->answer.turn);
     intake_free(c);
     outbox_fini(&c->answer.out);
-    front->count--;
+    porch_leaving(porch);
     int fd = fd_of(c);
     uv_close((uv_handle_t *)&c->poll, on_closed);
     close(fd);
+}
+
+void fcgi_conn_stop(struct fcgi_conn *c)
+{
+    if (c->state == FCGI_CONN_IDLE && !c->in)
+        fcgi_conn_close(c, "stopping");
 }

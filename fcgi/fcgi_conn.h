@@ -15,9 +15,9 @@
 #ifndef FCGI_FCGI_CONN_H
 #define FCGI_FCGI_CONN_H
 
-#include "fcgi/answer.h"
+#include "core/answer.h"
+#include "core/porch.h"
 
-struct fcgi_front;
 struct fcgi_intake;
 
 enum fcgi_conn_state {
@@ -30,7 +30,7 @@ enum fcgi_conn_state {
 enum { FCGI_CONN_BYTES = 296 };
 
 struct fcgi_conn {
-    uv_poll_t poll; /* data: the front; the loop's list of handles is the list of connections */
+    uv_poll_t poll; /* data: the porch; the loop's list of handles is the list of connections */
     struct answer answer;
     struct fcgi_intake *in; /* NULL: nothing is unfinished */
     uint16_t id;            /* of the request */
@@ -47,7 +47,15 @@ _Static_assert(sizeof(struct fcgi_conn) <= FCGI_CONN_BYTES, "an open stream has 
 
 /* Begin with a non-blocking socket; takes it.  surplus: refuse whatever is asked.  RC_NOMEM: the
    socket is closed. */
-enum rc fcgi_conn_open(struct fcgi_front *, int fd, bool surplus) MUST_USE;
+enum rc fcgi_conn_open(struct porch *, int fd, bool surplus) MUST_USE;
+
+static inline struct fcgi_conn *fcgi_conn_of(uv_poll_t *poll)
+{
+    return CONTAINER(poll, struct fcgi_conn, poll);
+}
+
+/* The process stops: close it if it carries no request. */
+void fcgi_conn_stop(struct fcgi_conn *);
 
 /* Close at once; a handler that holds the reply hears that it is gone. */
 void fcgi_conn_close(struct fcgi_conn *, const char *why);

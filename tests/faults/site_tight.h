@@ -4,7 +4,7 @@
 #ifndef TESTS_FAULTS_SITE_TIGHT_H
 #define TESTS_FAULTS_SITE_TIGHT_H
 
-/* Some 30 open replies for each worker (fcgi_limits_for()). */
+/* Some 30 open replies for each worker (front_limits_for()). */
 enum { SITE_TIGHT_DESCRIPTORS = 80 };
 
 #endif

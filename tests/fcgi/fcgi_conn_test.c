@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fcgi/fcgi_conn.h"
 #include "fcgi/fcgi_wire.h"
 #include "fcgi/params.h"
 #include "tests/fcgi/mini_front.h"
@@ -84,9 +85,9 @@ START_TEST(one_byte_at_a_time_is_enough)
 }
 END_TEST
 
-static void expect_no_intake(struct fcgi_conn *c)
+static void expect_no_intake(uv_poll_t *poll)
 {
-    ck_assert_ptr_null(c->in);
+    ck_assert_ptr_null(fcgi_conn_of(poll)->in);
 }
 
 START_TEST(a_kept_connection_serves_one_after_another)
@@ -97,7 +98,7 @@ START_TEST(a_kept_connection_serves_one_after_another)
         struct buf b = BUF_EMPTY;
         expect_echo(&m, "/echo");
         ck_assert(!m.closed);
-        fcgi_front_each(stand.front, expect_no_intake); /* an idle connection holds nothing */
+        porch_each(stand.porch, expect_no_intake); /* an idle connection holds nothing */
         mini_clear(&m);
         put_get(&b, 1, i == 4 ? 0 : FCGI_KEEP_CONN, "/echo");
         mini_send_buf(&m, &b);
@@ -245,11 +246,11 @@ START_TEST(fifty_who_never_finish_disturb_nobody)
         mini_send(&m[i], (struct slice){ b.at, i % 3 ? b.len : 5 });
         buf_fini(&b);
     }
-    WAIT_FOR(stand.front->count == LENGTH(m), stand_pump);
+    WAIT_FOR(stand.porch->count == LENGTH(m), stand_pump);
     expect_others_served();
     for (size_t i = 0; i < LENGTH(m); i++)
         mini_close(&m[i]);
-    WAIT_FOR(stand.front->count == 0, stand_pump);
+    WAIT_FOR(stand.porch->count == 0, stand_pump);
     ck_assert_uint_eq(stand.served, 1);
 }
 END_TEST
@@ -358,7 +359,7 @@ START_TEST(a_peer_that_leaves_is_noticed_at_once)
     struct mini m = mini_get("/hold", 0);
 
     mini_expect_text(&m, 1, ": hello");
-    fcgi_front_each(stand.front, expect_no_intake); /* an open stream is the struct alone */
+    porch_each(stand.porch, expect_no_intake); /* an open stream is the struct alone */
     ck_assert_uint_eq(stand.server.open_count, 1);
     mini_close(&m);
     stand_pump();
@@ -444,12 +445,12 @@ START_TEST(a_drain_lets_replies_end_and_closes_what_is_idle)
 
     expect_echo(&idle, "/echo");
     mini_expect_text(&held, 1, ": hello");
-    fcgi_front_stop(stand.front);
+    porch_stop(stand.porch);
     server_drain(&stand.server);
     ck_assert(reply_has(mini_expect_end(&held, 1), "drained"));
     mini_expect_closed(&held);
     mini_expect_closed(&idle);
-    ck_assert_uint_eq(stand.front->count, 0);
+    ck_assert_uint_eq(stand.porch->count, 0);
     mini_close(&idle);
     mini_close(&held);
 }

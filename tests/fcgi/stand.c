@@ -1,5 +1,5 @@
 /*
- * stand.c - a worker's front in the test's own process.
+ * stand.c - a worker's porch in the test's own process.
  */
 #include "tests/fcgi/stand.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "fcgi/answer.h"
+#include "core/answer.h"
 #include "tests/peers/process.h"
 
 enum { PIECE = 16 * 1024 };
@@ -118,14 +118,14 @@ void stand_serve(struct request *r)
         answer_problem(r, 404, "no such thing", 0);
 }
 
-void stand_open(const struct fcgi_limits *limits)
+void stand_open(const struct porch_limits *limits)
 {
-    static const struct fcgi_limits generous = { .max_conns = 200,
-                                                 .surplus = 10,
-                                                 .head_ms = 60000,
-                                                 .body_ms = 60000,
-                                                 .flush_ms = 60000,
-                                                 .unfinished = 64 * 1024 * 1024 };
+    static const struct porch_limits generous = { .max_conns = 200,
+                                                  .surplus = 10,
+                                                  .head_ms = 60000,
+                                                  .body_ms = 60000,
+                                                  .flush_ms = 60000,
+                                                  .unfinished = 64 * 1024 * 1024 };
     int rc = conf_init(&stand.conf);
 
     ck_assert_int_eq(rc, RC_OK);
@@ -139,11 +139,11 @@ void stand_open(const struct fcgi_limits *limits)
     stand.server.serve = stand_serve;
     int fd = FCGX_OpenSocket(stand.path, 128);
     ck_assert_int_ge(fd, 0);
-    stand.front = fcgi_front_new(&stand.server, fd, limits ? limits : &generous, NULL);
-    ck_assert_ptr_nonnull(stand.front);
+    stand.porch = fcgi_porch_new(&stand.server, fd, limits ? limits : &generous, NULL);
+    ck_assert_ptr_nonnull(stand.porch);
 }
 
-static void on_front_freed(void *arg)
+static void on_porch_freed(void *arg)
 {
     *(bool *)arg = true;
 }
@@ -152,7 +152,7 @@ void stand_close(void)
 {
     bool freed = false;
 
-    fcgi_front_free(stand.front, on_front_freed, &freed);
+    porch_free(stand.porch, on_porch_freed, &freed);
     while (!freed)
         uv_run(&stand.loop, UV_RUN_ONCE);
     ck_assert_uint_eq(stand.server.open_count, 0);

@@ -1,5 +1,5 @@
 /*
- * stand.h - a worker's front in the test's own process: core and fcgi, a handler of our own instead
+ * stand.h - a worker's porch in the test's own process: core and fcgi, a handler of our own instead
  * of handlers/, a unix socket in a folder of its own.
  *
  *      /echo           method, mount, path, query, X-Test, body, in one answer
@@ -12,7 +12,7 @@
 #define TESTS_FCGI_STAND_H
 
 #include "core/server.h"
-#include "fcgi/fcgi_front.h"
+#include "fcgi/fcgi_porch.h"
 
 struct held {
     struct request *request; /* NULL: over */
@@ -27,7 +27,7 @@ struct stand {
     uv_loop_t loop;
     struct conf conf;
     struct server server;
-    struct fcgi_front *front;
+    struct porch *porch;
     char *dir, path[96];
     struct held held[STAND_HELD_MAX];
     size_t n_held;
@@ -39,7 +39,7 @@ struct stand {
 extern struct stand stand;
 
 /* limits: NULL for generous ones.  allowed: FCGI_WEB_SERVER_ADDRS. */
-void stand_open(const struct fcgi_limits *);
+void stand_open(const struct porch_limits *);
 void stand_close(void); /* ends the test when a handle, a request or memory is left */
 
 void stand_serve(struct request *);

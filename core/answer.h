@@ -1,9 +1,9 @@
 /*
- * answer.h - what FastCGI and CGI have in common: a request with its reply on the way out, the head
- * of a reply as CGI wants it, and refusals that the transport itself makes.
+ * answer.h - what every transport has of a request: the request with its reply on the way out, and
+ * refusals that the transport itself makes.
  */
-#ifndef FCGI_ANSWER_H
-#define FCGI_ANSWER_H
+#ifndef CORE_ANSWER_H
+#define CORE_ANSWER_H
 
 #include "core/outbox.h"
 #include "core/server.h"
@@ -23,8 +23,10 @@ static inline struct answer *answer_of(const struct request *r)
     return CONTAINER(r, struct answer, request);
 }
 
-/* Four of the six request_ops: queue, and send at the end of this turn. */
-enum rc answer_begin(struct request *, int status, struct slice headers);
+/* For a transport's `begin`: queue the head as it goes over the wire; releases it. */
+enum rc answer_head(struct request *, struct buf *head) MUST_USE;
+
+/* Three of the request_ops: queue, and send at the end of this turn. */
 enum rc answer_write(struct request *, struct slice);
 enum rc answer_lend(struct request *, struct event *, struct slice);
 size_t answer_queued(const struct request *);

@@ -1,28 +1,17 @@
 /*
- * answer.c - what FastCGI and CGI have in common of a reply.
+ * answer.c - what every transport has of a request.
  */
-#include "fcgi/answer.h"
+#include "core/answer.h"
 
 #include "core/details.h"
 
-/* The head as CGI wants it: "Status: 200 OK\r\n", the headers and the blank line. */
-static void put_head(struct buf *out, int status, struct slice headers)
+enum rc answer_head(struct request *r, struct buf *head)
 {
-    buf_printf(out, "Status: %d %s\r\n", status, details_title(status));
-    buf_put(out, headers);
-    buf_puts(out, "\r\n");
-}
-
-enum rc answer_begin(struct request *r, int status, struct slice headers)
-{
-    struct buf head = BUF_EMPTY;
-
     turn_add(r->server, &answer_of(r)->turn); /* a reply that breaks is ended there, too */
-    put_head(&head, status, headers);
-    enum rc rc = buf_rc(&head);
+    enum rc rc = buf_rc(head);
     if (rc == RC_OK)
-        rc = answer_write(r, buf_slice(&head));
-    buf_fini(&head);
+        rc = answer_write(r, buf_slice(head));
+    buf_fini(head);
     return rc;
 }
 

@@ -1,5 +1,5 @@
 /*
- * fcgi_front_test.c - the accepting side at its limits: too many connections, no descriptors left,
+ * fcgi_porch_test.c - the accepting side at its limits: too many connections, no descriptors left,
  * peers that never finish, and those that never read.
  */
 #include <arpa/inet.h>
@@ -19,12 +19,12 @@
 #include "tests/peers/process.h"
 #include "tests/suite.h"
 
-static const struct fcgi_limits tight = { .max_conns = 3,
-                                          .surplus = 2,
-                                          .head_ms = 60,
-                                          .body_ms = 120,
-                                          .flush_ms = 60,
-                                          .unfinished = 1 << 20 };
+static const struct porch_limits tight = { .max_conns = 3,
+                                           .surplus = 2,
+                                           .head_ms = 60,
+                                           .body_ms = 120,
+                                           .flush_ms = 60,
+                                           .unfinished = 1 << 20 };
 
 static struct mini mini_get(const char *path, int flags)
 {
@@ -69,19 +69,19 @@ START_TEST(above_everything_they_wait_until_one_leaves)
 {
     struct mini silent[6], more;
 
-    stand_open(&(struct fcgi_limits){ .max_conns = 3,
-                                      .surplus = 2,
-                                      .head_ms = 60000,
-                                      .body_ms = 60000,
-                                      .flush_ms = 60000,
-                                      .unfinished = 1 << 20 });
+    stand_open(&(struct porch_limits){ .max_conns = 3,
+                                       .surplus = 2,
+                                       .head_ms = 60000,
+                                       .body_ms = 60000,
+                                       .flush_ms = 60000,
+                                       .unfinished = 1 << 20 });
     logged_begin(&stand.server.log);
     for (size_t i = 0; i < LENGTH(silent); i++)
         mini_open(&silent[i], stand.path, stand_pump);
-    WAIT_FOR(stand.front->count == 5, stand_pump);
+    WAIT_FOR(stand.porch->count == 5, stand_pump);
     for (int i = 0; i < 20; i++)
         stand_pump();
-    ck_assert_uint_eq(stand.front->count, 5);
+    ck_assert_uint_eq(stand.porch->count, 5);
     ck_assert_uint_eq(stand.server.health.connections, 5);
     ck_assert(stand.server.health.not_accepting);
     logged_expect(&stand.server.log, "full: not accepting until some of 5 connections have left");
@@ -116,7 +116,7 @@ START_TEST(without_descriptors_it_neither_spins_nor_dies)
     mini_expect_closed(&m[0]);                            /* told so by the descriptor in reserve */
     for (int i = 0; i < 50; i++) {
         stand_pump();
-        fds += stand.front->pause.link != NULL;
+        fds += stand.porch->pause.link != NULL;
     }
     ck_assert_int_ge(fds, 45); /* nearly all the time it waits */
     ck_assert(stand.server.health.not_accepting);
@@ -145,12 +145,12 @@ START_TEST(whoever_does_not_finish_is_closed)
     struct mini silent, head, body, held, kept;
     struct buf b = BUF_EMPTY;
 
-    stand_open(&(struct fcgi_limits){ .max_conns = 20,
-                                      .surplus = 2,
-                                      .head_ms = 60,
-                                      .body_ms = 120,
-                                      .flush_ms = 60,
-                                      .unfinished = 1 << 20 });
+    stand_open(&(struct porch_limits){ .max_conns = 20,
+                                       .surplus = 2,
+                                       .head_ms = 60,
+                                       .body_ms = 120,
+                                       .flush_ms = 60,
+                                       .unfinished = 1 << 20 });
     held = mini_get("/hold", 0);
     kept = mini_get("/echo", FCGI_KEEP_CONN);
     mini_expect_end(&kept, 1);
@@ -166,7 +166,7 @@ START_TEST(whoever_does_not_finish_is_closed)
     mini_expect_closed(&silent);
     mini_expect_closed(&head);
     mini_expect_closed(&body);
-    ck_assert_uint_eq(stand.front->count, 2); /* a held reply and a kept connection may wait */
+    ck_assert_uint_eq(stand.porch->count, 2); /* a held reply and a kept connection may wait */
     put_record(&b, FCGI_PARAMS, 9, SLICE_NONE, 0);
     mini_send(&held, (struct slice){ b.at, 3 }); /* half a record does no harm there */
     buf_fini(&b);
@@ -192,7 +192,7 @@ START_TEST(an_ended_reply_that_nobody_takes_is_given_up)
     stand_open(&tight);
     m = mini_get("/big/5000000", 0);
     WAIT_FOR(stand.served == 1, stand_pump);
-    WAIT_FOR(stand.front->count == 0, stand_pump);
+    WAIT_FOR(stand.porch->count == 0, stand_pump);
     mini_expect_closed(&m);
     ck_assert_int_eq(m.reply[1].ends, 0);
     mini_close(&m);
@@ -232,20 +232,20 @@ static int end_post(struct mini *m)
 
 START_TEST(bodies_that_together_need_too_much_memory_are_told_503)
 {
-    struct fcgi_limits limits = tight;
+    struct porch_limits limits = tight;
 
     limits.unfinished = 600 * 1024;
     limits.body_ms = limits.head_ms = 60000;
     stand_open(&limits);
     struct mini one = begin_post(256 * 1024);
-    WAIT_FOR(stand.front->unfinished >= 256 * 1024, stand_pump);
+    WAIT_FOR(stand.porch->unfinished >= 256 * 1024, stand_pump);
     struct mini two = begin_post(512 * 1024);
     ck_assert_int_eq(end_post(&two), 503);
     struct mini three = begin_post(16 * 1024); /* small ones still find room */
     ck_assert_int_eq(end_post(&three), 200);
     ck_assert_int_eq(end_post(&one), 200);
-    WAIT_FOR(stand.front->count == 0, stand_pump);
-    ck_assert_uint_eq(stand.front->unfinished, 0);
+    WAIT_FOR(stand.porch->count == 0, stand_pump);
+    ck_assert_uint_eq(stand.porch->unfinished, 0);
     stand_close();
 }
 END_TEST
@@ -255,7 +255,7 @@ static void on_freed(void *arg)
     *(bool *)arg = true;
 }
 
-/* Is a client from 127.0.0.1 served by a front that allows these? */
+/* Is a client from 127.0.0.1 served by a porch that allows these? */
 static bool is_served_over_tcp(const char *allowed)
 {
     struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -266,8 +266,8 @@ static bool is_served_over_tcp(const char *allowed)
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, len), 0); /* port 0: any */
     ck_assert_int_eq(listen(fd, 5), 0);
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &len), 0);
-    struct fcgi_front *front = fcgi_front_new(&stand.server, fd, &tight, allowed);
-    ck_assert_ptr_nonnull(front);
+    struct porch *porch = fcgi_porch_new(&stand.server, fd, &tight, allowed);
+    ck_assert_ptr_nonnull(porch);
     struct mini m = { .pump = stand_pump };
     struct buf b = BUF_EMPTY;
     m.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -278,7 +278,7 @@ static bool is_served_over_tcp(const char *allowed)
     mini_expect_closed(&m);
     bool served = reply_status(&m.reply[1]) == 200;
     mini_close(&m);
-    fcgi_front_free(front, on_freed, &freed);
+    porch_free(porch, on_freed, &freed);
     WAIT_FOR(freed, stand_pump);
     return served;
 }
@@ -297,20 +297,20 @@ END_TEST
 START_TEST(limits_follow_the_descriptors)
 {
     struct conf conf;
-    struct fcgi_limits l;
+    struct porch_limits l;
 
     ck_assert_int_eq(conf_init(&conf), RC_OK);
-    l = fcgi_limits_for(&conf, 1024);
+    l = front_limits_for(&conf, 1024);
     ck_assert_uint_ge(l.max_conns, 900);
     ck_assert_uint_le(l.max_conns + l.surplus + (size_t)conf.database_pool + 32, 1024);
-    l = fcgi_limits_for(&conf, 10); /* hopeless, but not nothing */
+    l = front_limits_for(&conf, 10); /* hopeless, but not nothing */
     ck_assert_uint_ge(l.max_conns, 1);
     ck_assert_uint_ge(l.surplus, 1);
     conf_fini(&conf);
 }
 END_TEST
 
-SUITE(fcgi_front)
+SUITE(fcgi_porch)
 {
     tcase_add_test(tc, above_the_limit_there_is_a_503_and_below_it_service_again);
     tcase_add_test(tc, above_everything_they_wait_until_one_leaves);
