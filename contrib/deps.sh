@@ -19,6 +19,7 @@ build run test bench | libpq-dev              | PostgreSQL, client side
 build run test bench | libsodium-dev          | constant-time comparison, random, hashes
 build run test bench | libssl-dev             | libcrypto: ES256 and RS256 signatures
 build run test bench | libjansson-dev         | JSON
+build run test bench | zlib1g-dev             | deflate, for WebSocket messages
 run test bench       | postgresql             | the throw-away cluster, psql
 run test bench       | lighttpd               | the web server that make run starts
 run test             | curl                   | the line that make run prints
