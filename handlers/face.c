@@ -10,7 +10,7 @@ enum { PADDING = 2048 }; /* old XHR and IE show nothing before so many bytes */
 static const char *const end_names[] = {
     [END_SLOW] = "slow",       [END_BYTES] = "bytes",     [END_HOLD] = "hold",
     [END_DRAIN] = "drain",     [END_TROUBLE] = "trouble", [END_EXPIRED] = "expired",
-    [END_REVOKED] = "revoked", [END_ASK] = "ask",
+    [END_REVOKED] = "revoked", [END_ASK] = "ask",         [END_POLL] = "poll",
 };
 
 static void put_padding(struct buf *out)
@@ -20,12 +20,18 @@ static void put_padding(struct buf *out)
         buf_puts(out, blanks);
 }
 
-static void sse_prelude(struct buf *out, int64_t retry_ms, bool padding, struct slice callback)
+static void put_hello(struct buf *out, const struct face_hello *hello)
+{
+    buf_printf(out, "{\"type\":\"bellpush-hello\",\"retry\":%lld,\"heartbeat\":%lld}",
+               (long long)hello->retry_ms, (long long)hello->heartbeat_ms);
+}
+
+static void sse_prelude(struct buf *out, const struct face_hello *hello)
 {
     buf_puts(out, ":");
-    if (padding)
+    if (hello->padding)
         put_padding(out);
-    buf_printf(out, "\nretry: %lld\n\n", (long long)retry_ms);
+    buf_printf(out, "\nretry: %lld\n\n", (long long)hello->retry_ms);
 }
 
 /* An id without data: browsers remember it and dispatch nothing (HTML standard, 9.2.6). */
@@ -75,11 +81,45 @@ static void put_end(struct buf *out, enum end_reason reason, const char *cursor,
     buf_puts(out, "}");
 }
 
-static void lines_prelude(struct buf *out, int64_t retry_ms, bool padding, struct slice callback)
+/* ---- server-sent events that tell a script all that the lines do --------------------------- */
+
+static void told_prelude(struct buf *out, const struct face_hello *hello)
 {
-    if (padding)
+    buf_puts(out, ":");
+    if (hello->padding)
         put_padding(out);
-    buf_printf(out, "{\"type\":\"bellpush-hello\",\"retry\":%lld}\n", (long long)retry_ms);
+    buf_printf(out, "\nretry: %lld\nevent: bellpush-hello\ndata: ", (long long)hello->retry_ms);
+    put_hello(out, hello);
+    buf_puts(out, "\n\n");
+}
+
+static void told_beat(struct buf *out, const char *cursor)
+{
+    if (*cursor)
+        buf_printf(out, "id: %s\n", cursor);
+    buf_puts(out, "event: bellpush-heartbeat\ndata: ");
+    encode_beat(out, cursor);
+    buf_puts(out, "\n\n");
+}
+
+static void told_end(struct buf *out, enum end_reason reason, const char *cursor, int64_t retry_ms)
+{
+    buf_printf(out, "retry: %lld\n", (long long)retry_ms);
+    if (*cursor)
+        buf_printf(out, "id: %s\n", cursor);
+    buf_puts(out, "event: bellpush-end\ndata: ");
+    put_end(out, reason, cursor, retry_ms);
+    buf_puts(out, "\n\n");
+}
+
+/* ---- lines of JSON, and calls ---------------------------------------------------------------- */
+
+static void lines_prelude(struct buf *out, const struct face_hello *hello)
+{
+    if (hello->padding)
+        put_padding(out);
+    put_hello(out, hello);
+    buf_putc(out, '\n');
 }
 
 static void lines_beat(struct buf *out, const char *cursor)
@@ -106,16 +146,17 @@ static void lines_end(struct buf *out, enum end_reason reason, const char *curso
     buf_putc(out, '\n');
 }
 
-static void frame_prelude(struct buf *out, int64_t retry_ms, bool padding, struct slice callback)
+static void frame_prelude(struct buf *out, const struct face_hello *hello)
 {
     buf_puts(out, "<!DOCTYPE html>\n<meta charset=utf-8>\n<title>stream</title>\n");
     buf_puts(out, "<script>function b(e){parent.");
-    buf_put(out, callback); /* a name and nothing else: query_callback_ok() */
+    buf_put(out, hello->callback); /* a name and nothing else: query_callback_ok() */
     buf_puts(out, "(e)}</script>\n");
-    if (padding)
+    if (hello->padding)
         put_padding(out);
-    buf_printf(out, "<script>b({\"type\":\"bellpush-hello\",\"retry\":%lld})</script>\n",
-               (long long)retry_ms);
+    buf_puts(out, "<script>b(");
+    put_hello(out, hello);
+    buf_puts(out, ")</script>\n");
 }
 
 static void frame_beat(struct buf *out, const char *cursor)
@@ -153,6 +194,8 @@ const struct face faces[] = {
                         sse_gap, sse_auth, sse_end },
     [FACE_SSE_CLOUD] = { "text/event-stream", ENC_CLOUD_SSE, false, sse_prelude, sse_place,
                          sse_beat, sse_gap, sse_auth, sse_end },
+    [FACE_SSE_TOLD] = { "text/event-stream", ENC_SSE_JSON, false, told_prelude, told_beat,
+                        told_beat, sse_gap, sse_auth, told_end },
     [FACE_LINES] = { "application/x-ndjson", ENC_NDJSON, true, lines_prelude, lines_beat,
                      lines_beat, lines_gap, lines_auth, lines_end },
     [FACE_LINES_CLOUD] = { "application/x-ndjson", ENC_CLOUD_LINES, true, lines_prelude, lines_beat,

@@ -3,6 +3,9 @@
  *
  *      {"events":[…],"next":CURSOR,"retry":ms}
  *
+ * or, with format=sse, as the text that a stream would have sent (face.h): hello, the events, the
+ * end with the same `next` and `retry`.  A script that reads streams reads these bodies too.
+ *
  * The promise is in `next`: asking again with since=next misses nothing and repeats nothing.  It is
  * the number of the last event given when the answer was cut (limit, bytes), and otherwise the
  * reader's place in the log, which may lie behind many events of other topics.
@@ -18,6 +21,7 @@
 
 #include "core/text.h"
 #include "handlers/encode.h"
+#include "handlers/face.h"
 #include "handlers/listen.h"
 #include "handlers/meter.h"
 #include "handlers/problem.h"
@@ -35,7 +39,8 @@ struct poll {
     struct alarm alarm;
     struct turn turn;
     struct grant grant;
-    struct buf events; /* the elements of "events", with commas */
+    struct buf events;       /* the elements of "events", with commas; or a stream's blocks */
+    const struct face *face; /* how a stream would say it; NULL: one JSON object */
     size_t count, limit;
     int64_t last;        /* number of the last event given */
     struct cursor asked; /* the cursor asked with */
@@ -109,6 +114,13 @@ static bool tag_matches(const char *list, struct slice weak_tag)
     return false;
 }
 
+static const char *content_type(const struct face *face, bool is_script)
+{
+    return is_script ? "text/javascript; charset=utf-8"
+           : face    ? face->content_type
+                     : "application/json";
+}
+
 static void put_head(const struct poll *p, struct slice etag, size_t length, struct buf *head)
 {
     buf_put(head, headers_of(p));
@@ -123,16 +135,43 @@ static void put_head(const struct poll *p, struct slice etag, size_t length, str
     }
     if (length)
         buf_printf(head, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-                   p->callback ? "text/javascript; charset=utf-8" : "application/json", length);
+                   content_type(p->face, p->callback != NULL), length);
+}
+
+static void put_json(const struct poll *p, const char *cursor, struct buf *out)
+{
+    buf_puts(out, "{\"events\":[");
+    buf_put(out, buf_slice(&p->events));
+    buf_printf(out, "],\"next\":\"%s\",\"retry\":%lld}", cursor, (long long)p->retry_ms);
+}
+
+static void put_text(const struct poll *p, const char *cursor, struct buf *out)
+{
+    const struct conf *conf = p->request->server->conf;
+
+    p->face->prelude(out, &(struct face_hello){ .retry_ms = conf->retry_ms,
+                                                .heartbeat_ms = conf->poll_wait_ms });
+    buf_put(out, buf_slice(&p->events));
+    p->face->end(out, END_POLL, cursor, p->retry_ms);
 }
 
 static void put_body(const struct poll *p, const char *cursor, struct buf *body)
 {
+    struct buf text = BUF_EMPTY;
+
     if (p->callback)
         buf_printf(body, "/**/%s(", p->callback); /* the comment keeps what it begins harmless */
-    buf_puts(body, "{\"events\":[");
-    buf_put(body, buf_slice(&p->events));
-    buf_printf(body, "],\"next\":\"%s\",\"retry\":%lld}", cursor, (long long)p->retry_ms);
+    if (!p->face) {
+        put_json(p, cursor, body);
+    } else if (!p->callback) {
+        put_text(p, cursor, body);
+        return;
+    } else {
+        put_text(p, cursor, &text);
+        json_put_string(body, buf_slice(&text));
+        body->nomem |= text.nomem;
+        buf_fini(&text);
+    }
     buf_puts(body, p->callback ? ");\n" : "\n");
 }
 
@@ -197,11 +236,17 @@ static void answer_soon(struct poll *p)
     turn_add(p->request->server, &p->turn);
 }
 
+/* Before each element of the JSON array but the first. */
+static void put_comma(struct poll *p)
+{
+    if (!p->face && p->events.len)
+        buf_putc(&p->events, ',');
+}
+
 static void end_with_rights(struct poll *p, const char *reason)
 {
-    if (p->events.len)
-        buf_putc(&p->events, ',');
-    encode_auth(&p->events, reason, gate_ends_us(&p->follow.who));
+    put_comma(p);
+    (p->face ? p->face->auth : encode_auth)(&p->events, reason, gate_ends_us(&p->follow.who));
     answer(p);
 }
 
@@ -232,8 +277,7 @@ static enum rc on_event(struct follow *f, struct event *event)
         p->events.nomem = true;
         return add(p);
     }
-    if (p->events.len)
-        buf_putc(&p->events, ',');
+    put_comma(p);
     buf_put(&p->events, bytes);
     p->last = event_seq(event);
     p->count++;
@@ -251,9 +295,8 @@ static enum rc on_gap(struct follow *f, enum gap_reason reason, int64_t continue
     else if (p->last < 0 && p->has_asked)
         cursor_text(p->asked.epoch, p->asked.seq, from);
     cursor_text(epoch, continues_after, next);
-    if (p->events.len)
-        buf_putc(&p->events, ',');
-    encode_gap(&p->events, reason, from, next);
+    put_comma(p);
+    (p->face ? p->face->gap : encode_gap)(&p->events, reason, from, next);
     p->last = continues_after;
     p->count++;
     return add(p);
@@ -387,6 +430,11 @@ static void start(const struct visit *v, struct poll *p, const struct query *q)
         alarm_set(v->server->wheel, &p->alarm, hold_ms(p), on_time_over);
 }
 
+static const struct face *face_of(const struct query *q)
+{
+    return q->format == FORMAT_SSE ? &faces[FACE_SSE_TOLD] : NULL;
+}
+
 static void serve(const struct visit *v, const struct query *q)
 {
     const struct conf *conf = v->server->conf;
@@ -407,7 +455,8 @@ static void serve(const struct visit *v, const struct query *q)
     p->has_asked = q->since.kind == SINCE_CURSOR;
     p->asked = q->since.cursor;
     p->tagged = q->wait_ms == 0;
-    p->encoding = q->format == FORMAT_CLOUD ? ENC_CLOUD : ENC_JSON;
+    p->face = face_of(q);
+    p->encoding = p->face ? p->face->encoding : q->format == FORMAT_CLOUD ? ENC_CLOUD : ENC_JSON;
     p->query_hash = hash_of(v->request->head->query);
     if (!granted(v, p, wanted_ms)) {
         poll_free(p);
@@ -430,7 +479,7 @@ void poll_serve(const struct visit *v)
         if (v->is_head) {
             struct buf head = BUF_EMPTY;
             buf_printf(&head, "Content-Type: %s\r\nCache-Control: no-store, no-transform\r\n",
-                       q.callback.len ? "text/javascript; charset=utf-8" : "application/json");
+                       content_type(face_of(&q), q.callback.len > 0));
             buf_put(&head, v->common);
             reply_begin(v->request, 200, buf_slice(&head));
             buf_fini(&head);

@@ -150,15 +150,15 @@ static enum rc read_format(struct query *q, struct slice value, const struct con
         enum query_format format;
     } formats[] = {
         { "raw", FORMAT_RAW },     { "json", FORMAT_JSON },         { "ndjson", FORMAT_NDJSON },
-        { "frame", FORMAT_FRAME }, { "cloudevents", FORMAT_CLOUD },
+        { "frame", FORMAT_FRAME }, { "cloudevents", FORMAT_CLOUD }, { "sse", FORMAT_SSE },
     };
     for (size_t i = 0; i < LENGTH(formats); i++)
         if (slice_is(value, slice_of(formats[i].name))) {
             q->format = formats[i].format;
             return RC_OK;
         }
-    return syntax(q, "format must be raw or json for /events, ndjson or frame for /stream, or "
-                     "cloudevents");
+    return syntax(q, "format must be raw, json or sse for /events, sse for /poll, ndjson or frame "
+                     "for /stream, or cloudevents");
 }
 
 static enum rc read_flag(struct query *q, struct slice value, bool *out, const char *why)

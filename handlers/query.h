@@ -25,7 +25,8 @@ enum query_format {
     FORMAT_JSON,
     FORMAT_NDJSON,
     FORMAT_FRAME,
-    FORMAT_CLOUD
+    FORMAT_CLOUD,
+    FORMAT_SSE,
 };
 
 struct query {

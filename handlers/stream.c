@@ -409,7 +409,10 @@ static void begin(const struct visit *v, const struct face *face, const struct q
                "X-Accel-Buffering: no\r\n",
                face->content_type);
     buf_put(&head, v->common);
-    face->prelude(prelude, retry_ms, q->padding, q->callback);
+    face->prelude(prelude, &(struct face_hello){ .retry_ms = retry_ms,
+                                                 .heartbeat_ms = v->server->conf->heartbeat_ms,
+                                                 .padding = q->padding,
+                                                 .callback = q->callback });
     reply_begin(v->request, 200, buf_slice(&head));
     reply_write(v->request, buf_slice(prelude));
     buf_fini(&head);
@@ -501,17 +504,16 @@ static bool serve_format(const struct visit *v, struct query *q, const struct fa
 void stream_events(const struct visit *v)
 {
     static const struct face_of_format known[] = {
-        { FORMAT_NONE, FACE_SSE },
-        { FORMAT_RAW, FACE_SSE },
-        { FORMAT_JSON, FACE_SSE_JSON },
-        { FORMAT_CLOUD, FACE_SSE_CLOUD },
+        { FORMAT_NONE, FACE_SSE },      { FORMAT_RAW, FACE_SSE },
+        { FORMAT_JSON, FACE_SSE_JSON }, { FORMAT_CLOUD, FACE_SSE_CLOUD },
+        { FORMAT_SSE, FACE_SSE_TOLD },
     };
     struct query q;
 
     if (listen_read(v, &q) && !serve_format(v, &q, known, LENGTH(known)))
         problem_reply(v->request, v->common, 400,
-                      "/events knows format=raw, format=json and format=cloudevents; the others "
-                      "are for /stream.");
+                      "/events knows format=raw, format=json, format=sse and format=cloudevents; "
+                      "the others are for /stream.");
     query_fini(&q);
 }
 

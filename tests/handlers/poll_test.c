@@ -246,6 +246,59 @@ START_TEST(tags_belong_to_their_question)
 }
 END_TEST
 
+static void expect_body(struct answer *a, const char *expected)
+{
+    struct slice body = answer_body(a);
+    ck_assert_str_eq(text("%.*s", (int)body.len, body.at), expected);
+    answer_close(a);
+}
+
+#define HELLO                                                                                      \
+    ":\nretry: 2000\nevent: bellpush-hello\n"                                                      \
+    "data: {\"type\":\"bellpush-hello\",\"retry\":2000,\"heartbeat\":200}\n\n"
+#define END(retry, place)                                                                          \
+    "retry: " retry "\nid: " place "\nevent: bellpush-end\n"                                       \
+    "data: {\"type\":\"bellpush-end\",\"reason\":\"poll\",\"retry\":" retry ",\"id\":\"" place     \
+    "\"}\n\n"
+
+START_TEST(format_sse_is_the_text_of_a_stream_that_has_ended)
+{
+    struct answer *a = stage_get("/poll?topic=t&since=fake-0&format=sse");
+
+    stage_publish("other", NULL, "x");
+    expect_body(a, HELLO END("0", "fake-1"));
+    a = stage_get("/poll?topic=t&since=fake-1&format=sse");
+    stage_publish("t", "ty", "a\nb");
+    stage_publish("other", NULL, "x");
+    answer_expect(a, HELLO "id: fake-2\ndata: {\"id\":\"fake-2\",\"topic\":\"t\",\"type\":\"ty\","
+                           "\"data\":\"a\\nb\",\"time\":\"");
+    answer_expect(a, "Z\"}\n\n" END("0", "fake-3"));
+    answer_close(a);
+    expect_body(stage_get("/poll?topic=t&since=gone-9&format=sse"),
+                HELLO "id: fake-3\nevent: bellpush-gap\ndata: {\"type\":\"bellpush-gap\","
+                      "\"id\":\"fake-3\",\"reason\":\"epoch\",\"from\":\"gone-9\","
+                      "\"next\":\"fake-3\"}\n\n" END("0", "fake-3"));
+}
+END_TEST
+
+START_TEST(head_of_a_poll_names_what_get_would_bring)
+{
+    static const char *const asked[][2] = {
+        { "/poll?topic=t", "application/json" },
+        { "/poll?topic=t&format=sse", "text/event-stream" },
+        { "/poll?topic=t&format=sse&callback=x", "text/javascript; charset=utf-8" },
+    };
+    for (size_t i = 0; i < LENGTH(asked); i++) {
+        struct answer *head = stage_ask(&(struct ask){ .method = "HEAD", .target = asked[i][0] });
+        struct answer *get = stage_get(asked[i][0]);
+        ck_assert_str_eq(answer_header(head, "Content-Type"), asked[i][1]);
+        ck_assert_str_eq(answer_header(get, "Content-Type"), asked[i][1]);
+        answer_close(head);
+        answer_close(get);
+    }
+}
+END_TEST
+
 SUITE(poll)
 {
     tcase_add_checked_fixture(tc, setup, loopback_teardown);
@@ -261,4 +314,6 @@ SUITE(poll)
     tcase_add_test(tc, client_that_leaves_a_held_poll_leaves_nothing);
     tcase_add_test(tc, too_many_questions_are_503);
     tcase_add_test(tc, tags_belong_to_their_question);
+    tcase_add_test(tc, format_sse_is_the_text_of_a_stream_that_has_ended);
+    tcase_add_test(tc, head_of_a_poll_names_what_get_would_bring);
 }

@@ -360,6 +360,30 @@ START_TEST(head_says_that_nobody_shall_buffer)
 }
 END_TEST
 
+START_TEST(format_sse_tells_a_script_what_comments_tell_nobody)
+{
+    struct answer *a = open_stream("/events?topic=t&format=sse&padding=1");
+
+    answer_expect(a, "\nretry: ");
+    answer_expect(a, "\nevent: bellpush-hello\ndata: {\"type\":\"bellpush-hello\",\"retry\":");
+    answer_expect(a, ",\"heartbeat\":100}\n\nid: fake-0\nevent: bellpush-heartbeat\n"
+                     "data: {\"type\":\"bellpush-heartbeat\",\"id\":\"fake-0\"}\n\n");
+    ck_assert_uint_ge(answer_so_far(a).len, 2048);
+    stage_publish("other", NULL, "not for it");
+    answer_expect(a, "id: fake-1\nevent: bellpush-heartbeat\n"
+                     "data: {\"type\":\"bellpush-heartbeat\",\"id\":\"fake-1\"}\n\n"
+                     "event: bellpush-heartbeat\ndata: {\"type\":\"bellpush-heartbeat\"}\n\n");
+    stage_publish("t", NULL, "x");
+    answer_expect(a, "id: fake-2\ndata: {\"id\":\"fake-2\",");
+    server_drain(server);
+    answer_expect(a, "\n\nretry: ");
+    answer_expect(a, "\nid: fake-2\nevent: bellpush-end\n"
+                     "data: {\"type\":\"bellpush-end\",\"reason\":\"drain\",\"retry\":");
+    answer_body(a);
+    answer_close(a);
+}
+END_TEST
+
 SUITE(stream)
 {
     tcase_add_checked_fixture(tc, setup, loopback_teardown);
@@ -379,4 +403,5 @@ SUITE(stream)
     tcase_add_test(tc, refused_question_ends_the_stream_with_its_place);
     tcase_add_test(tc, a_full_process_shortens_then_refuses);
     tcase_add_test(tc, head_says_that_nobody_shall_buffer);
+    tcase_add_test(tc, format_sse_tells_a_script_what_comments_tell_nobody);
 }

@@ -10,6 +10,7 @@ void scenarios_events(TCase *);
 void scenarios_resume(TCase *);
 void scenarios_poll(TCase *);
 void scenarios_stream(TCase *);
+void scenarios_told(TCase *);
 void scenarios_publish(TCase *);
 void scenarios_hook(TCase *);
 void scenarios_cloudevents(TCase *);

@@ -10,6 +10,7 @@ void scenarios_add(TCase *tc)
     scenarios_resume(tc);
     scenarios_poll(tc);
     scenarios_stream(tc);
+    scenarios_told(tc);
     scenarios_publish(tc);
     scenarios_hook(tc);
     scenarios_cloudevents(tc);
