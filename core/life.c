@@ -273,6 +273,7 @@ int life_run(struct life *life)
         fprintf(stderr, "%s: out of memory\n", life->program);
         return EXIT_FAILURE;
     }
+    signal(SIGPIPE, SIG_IGN); /* libfcgi may have installed a handler of its own */
     listen_to_signals(life);
     if (log_open(&s->log, life->conf.log_file, level_of(life->conf.log_level)) != RC_OK)
         fprintf(stderr, "%s: cannot write log_file %s: %s\n", life->program, life->conf.log_file,

@@ -29,7 +29,9 @@ struct outbox_queue {
     uint32_t first, count, cap; /* of the ring; cap is a power of two */
     uint32_t off;               /* bytes of the first item that are sent */
     uint32_t frame_left;        /* payload bytes of the announced frame that wait */
-    uint8_t head_len, head_off; /* a head that was sent in part */
+    bool bare;                  /* they belong to no frame at all */
+    bool tail_due;              /* the frame's payload is sent, its tail is not */
+    uint8_t head_len, head_off; /* a head (or tail) that was sent in part */
     uint8_t head[OUTBOX_HEAD_MAX];
     struct outbox_item items[];
 };
@@ -44,13 +46,15 @@ enum {
 /* One write in the making. */
 struct layout {
     struct iovec iov[PIECES_MAX];
-    uint32_t frame_of[PIECES_MAX]; /* head pieces: payload bytes announced; payload pieces: 0 */
-    bool is_head[PIECES_MAX];
+    uint32_t frame_of[PIECES_MAX]; /* head pieces: payload bytes announced; all others: 0 */
+    bool is_head[PIECES_MAX];      /* or a tail */
     int pieces;
     size_t bytes; /* of all pieces */
     uint8_t heads[FRAMES_MAX][OUTBOX_HEAD_MAX];
     int frames;
     bool trailer; /* the last head is the trailer */
+    uint8_t tail[OUTBOX_HEAD_MAX];
+    size_t tail_len; /* 0: frames have none */
 };
 
 void outbox_init(struct outbox *o)
@@ -125,6 +129,18 @@ enum rc outbox_put(struct outbox *o, struct slice bytes)
     return RC_OK;
 }
 
+enum rc outbox_put_bare(struct outbox *o, struct slice bytes)
+{
+    bool alone = !o->queue || (o->queue->bare && o->queue->frame_left == o->bytes);
+    enum rc rc = outbox_put(o, bytes);
+
+    if (rc == RC_OK && alone && o->queue) {
+        o->queue->frame_left = o->bytes;
+        o->queue->bare = true;
+    }
+    return rc;
+}
+
 enum rc outbox_lend(struct outbox *o, struct event *event, struct slice bytes)
 {
     if (bytes.len == 0)
@@ -163,18 +179,32 @@ static bool frame_add(struct layout *l, const struct outbox *o, size_t waiting,
     return true;
 }
 
+/* The frame's payload is complete: its tail.  False: no room for it. */
+static bool tail_add(struct layout *l)
+{
+    if (l->tail_len > 0 && l->pieces == PIECES_MAX)
+        return false;
+    if (l->tail_len > 0)
+        piece_add(l, l->tail, l->tail_len, true, 0);
+    return true;
+}
+
 static void lay_out(struct layout *l, struct outbox *o, outbox_frame_fn *frame, void *arg)
 {
     struct outbox_queue *q = o->queue;
     size_t waiting = o->bytes, left = frame ? q->frame_left : SIZE_MAX;
+    bool bare = q->bare;
     uint32_t off = q->off;
 
     l->pieces = l->frames = 0;
     l->bytes = 0;
     l->trailer = false;
+    l->tail_len = frame && o->tailed ? frame(arg, OUTBOX_TAIL, l->tail) : 0;
     if (q->head_off < q->head_len)
         piece_add(l, q->head + q->head_off, (size_t)(q->head_len - q->head_off), true,
                   q->frame_left);
+    else if (q->tail_due)
+        (void)tail_add(l);
     for (uint32_t i = 0; i < q->count && l->pieces < PIECES_MAX;) {
         if (left == 0 && !frame_add(l, o, waiting, frame, arg, &left))
             return;
@@ -190,6 +220,9 @@ static void lay_out(struct layout *l, struct outbox *o, outbox_frame_fn *frame, 
             off = 0;
             i++;
         }
+        if (left == 0 && !bare && !tail_add(l))
+            return;
+        bare = bare && left > 0;
     }
     if (frame && waiting == 0)
         frame_add(l, o, 0, frame, arg, &left);
@@ -203,8 +236,11 @@ static void payload_sent(struct outbox *o, size_t n, bool framed)
 
     q->off += (uint32_t)n;
     o->bytes -= (uint32_t)n;
-    if (framed)
+    if (framed) {
         q->frame_left -= (uint32_t)n;
+        q->tail_due = q->frame_left == 0 && o->tailed && !q->bare;
+        q->bare = q->bare && q->frame_left > 0;
+    }
     if (q->off < item->len)
         return;
     item_release(item);
@@ -213,13 +249,14 @@ static void payload_sent(struct outbox *o, size_t n, bool framed)
     q->count--;
 }
 
-/* A head has been sent, whole or its first n bytes. */
+/* A head or a tail has been sent, whole or its first n bytes. */
 static void head_sent(struct outbox *o, const struct layout *l, int piece, size_t n)
 {
     const struct iovec *iov = &l->iov[piece];
     struct outbox_queue *q = o->queue;
 
     q->frame_left = l->frame_of[piece];
+    q->tail_due = false;
     if (l->trailer && piece == l->pieces - 1)
         o->finished = true;
     if (n == iov->iov_len) {
@@ -233,18 +270,28 @@ static void head_sent(struct outbox *o, const struct layout *l, int piece, size_
     }
 }
 
-static ssize_t offer(const struct layout *l, int fd)
+static ssize_t offer(const struct layout *l, outbox_sink_fn *sink, void *to)
 {
     char together[TOGETHER_MAX], *end = together;
 
     if (l->bytes > sizeof(together))
-        return writev(fd, l->iov, l->pieces);
+        return sink(to, l->iov, l->pieces, l->bytes);
     for (int i = 0; i < l->pieces; i++) {
         memcpy(end, l->iov[i].iov_base, l->iov[i].iov_len);
         end += l->iov[i].iov_len;
     }
-    ssize_t sent = send(fd, together, l->bytes, MSG_NOSIGNAL);
-    return sent < 0 && errno == ENOTSOCK ? write(fd, together, l->bytes) : sent;
+    return sink(to, &(struct iovec){ together, l->bytes }, 1, l->bytes);
+}
+
+/* The sink that is a descriptor. */
+static ssize_t to_descriptor(void *to, const struct iovec *iov, int pieces, size_t bytes)
+{
+    int fd = *(const int *)to;
+
+    if (pieces > 1)
+        return writev(fd, iov, pieces);
+    ssize_t sent = send(fd, iov->iov_base, bytes, MSG_NOSIGNAL);
+    return sent < 0 && errno == ENOTSOCK ? write(fd, iov->iov_base, bytes) : sent;
 }
 
 static void account(struct outbox *o, const struct layout *l, size_t sent, bool framed)
@@ -259,7 +306,8 @@ static void account(struct outbox *o, const struct layout *l, size_t sent, bool 
     }
 }
 
-enum rc outbox_send(struct outbox *o, int fd, outbox_frame_fn *frame, void *arg)
+enum rc outbox_send_to(struct outbox *o, outbox_sink_fn *sink, void *to, outbox_frame_fn *frame,
+                       void *arg)
 {
     struct layout l;
 
@@ -267,13 +315,14 @@ enum rc outbox_send(struct outbox *o, int fd, outbox_frame_fn *frame, void *arg)
         if (!o->queue && !queue_reserve(o)) /* a trailer may be sent in part, and must be kept */
             return RC_NOMEM;
         lay_out(&l, o, frame, arg);
-        ssize_t sent = l.pieces > 0 ? offer(&l, fd) : 0;
+        ssize_t sent = l.pieces > 0 ? offer(&l, sink, to) : 0;
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
             return errno == EAGAIN || errno == EWOULDBLOCK ? RC_AGAIN : RC_CLOSED;
         account(o, &l, (size_t)sent, frame != NULL);
-        if (o->queue->count == 0 && o->queue->head_len == o->queue->head_off) {
+        if (o->queue->count == 0 && o->queue->head_len == o->queue->head_off &&
+            !o->queue->tail_due) {
             free(o->queue);
             o->queue = NULL;
         }
@@ -283,7 +332,12 @@ enum rc outbox_send(struct outbox *o, int fd, outbox_frame_fn *frame, void *arg)
     return RC_OK;
 }
 
+enum rc outbox_send(struct outbox *o, int fd, outbox_frame_fn *frame, void *arg)
+{
+    return outbox_send_to(o, to_descriptor, &fd, frame, arg);
+}
+
 bool outbox_amid_frame(const struct outbox *o)
 {
-    return o->queue && (o->queue->frame_left > 0 || o->queue->head_len > 0);
+    return o->queue && (o->queue->frame_left > 0 || o->queue->head_len > 0 || o->queue->tail_due);
 }

@@ -6,12 +6,15 @@
  *
  * The payload is a queue of slices: either bytes of its own (copied) or bytes of a shared event
  * (lent, with one reference).  Whoever sends cuts the payload into frames: FastCGI records, HTTP
- * chunks, or nothing at all; frame() writes a head before each.  So everything that waits for a
- * socket leaves in one sendmsg(), however many events it is.  The queue exists only while
- * something waits.
+ * chunks, or nothing at all; frame() writes a head before each, and perhaps a tail behind it.  So
+ * everything that waits for a socket leaves in one sendmsg(), however many events it is.  The queue
+ * exists only while something waits.
  */
 #ifndef CORE_OUTBOX_H
 #define CORE_OUTBOX_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #include "core/event.h"
 
@@ -26,12 +29,15 @@ struct outbox {
     struct outbox_queue *queue; /* NULL: no payload and no half-sent head waits */
     uint32_t bytes;             /* payload bytes that wait */
     bool finishing, finished;   /* a trailer is wanted; it has been announced */
+    bool tailed;                /* frames have tails, too; set before anything is queued */
 };
 
 /*
  * Write the head of a frame of payload bytes (1 to OUTBOX_FRAME_MAX); returns the head's length.
- * payload 0: write the trailer that ends it all (outbox_finish()).  NULL as a framer: no frames.
+ * payload 0: write the trailer that ends it all (outbox_finish()).  OUTBOX_TAIL: what follows a
+ * frame; asked only where outbox.tailed.  NULL as a framer: no frames.
  */
+#define OUTBOX_TAIL SIZE_MAX
 typedef size_t outbox_frame_fn(void *arg, size_t payload, uint8_t head[OUTBOX_HEAD_MAX]);
 
 void outbox_init(struct outbox *);
@@ -40,6 +46,9 @@ void outbox_fini(struct outbox *); /* drops everything */
 /* Queue a copy of the bytes; queue bytes of an event (takes its own reference). */
 enum rc outbox_put(struct outbox *, struct slice) MUST_USE;
 enum rc outbox_lend(struct outbox *, struct event *, struct slice) MUST_USE;
+
+/* A copy that goes out before any frame: only when nothing waits, but for more of the kind. */
+enum rc outbox_put_bare(struct outbox *, struct slice) MUST_USE;
 
 /* Nothing more will be queued: after the last payload the framer's trailer follows, in the same
    write. */
@@ -63,5 +72,13 @@ bool outbox_amid_frame(const struct outbox *);
  * RC_NOMEM.
  */
 enum rc outbox_send(struct outbox *, int fd, outbox_frame_fn *, void *arg) MUST_USE;
+
+/*
+ * The same to somebody else: pieces, bytes in all of them.  sink() returns as send() does, -1 with
+ * errno; what it did not take is offered again later, but perhaps cut otherwise.
+ */
+typedef ssize_t outbox_sink_fn(void *to, const struct iovec *, int pieces, size_t bytes);
+enum rc outbox_send_to(struct outbox *, outbox_sink_fn *, void *to, outbox_frame_fn *,
+                       void *arg) MUST_USE;
 
 #endif

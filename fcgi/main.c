@@ -2,7 +2,6 @@
  * main.c - the worker: FastCGI or CGI, whatever has started it.  The only file that has met every
  * room.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -154,7 +153,6 @@ static int run(int argc, char **argv, struct worker *w)
     bool conf_is_good = rc == RC_OK;
     if (rc != RC_NOMEM)
         rc = listen_find(o.listen, w->life.conf.listen, o.mode, &w->listening, &errors);
-    signal(SIGPIPE, SIG_IGN); /* after listen_find(): libfcgi installs a handler of its own */
     if (errors.len > 0)
         fprintf(stderr, "bellpush.fcgi: cannot start:\n%.*s", (int)errors.len, errors.at);
     buf_fini(&errors);

@@ -271,8 +271,133 @@ START_TEST(a_pipe_is_served_like_a_socket)
 }
 END_TEST
 
+/* The same with a tail behind each frame: "<N>", N bytes, ";". */
+static size_t tailed_frame(void *arg, size_t payload, uint8_t head[OUTBOX_HEAD_MAX])
+{
+    if (payload != OUTBOX_TAIL)
+        return bracket_frame(arg, payload, head);
+    head[0] = ';';
+    return 1;
+}
+
+/* Undo those: what was bare, the payload, and whether the end was seen. */
+static void untail(const struct buf *wire, struct buf *bare, struct buf *payload, bool *end)
+{
+    struct buf framed = BUF_EMPTY;
+    size_t i = 0;
+
+    while (i < wire->len && wire->at[i] != '<')
+        buf_putc(bare, wire->at[i++]);
+    while (i < wire->len) { /* leave the tails out, and see that they are there */
+        size_t len = strtoul(wire->at + i + 1, NULL, 10); /* of "<end>": 0 */
+        const char *close = memchr(wire->at + i, '>', wire->len - i);
+        ck_assert_ptr_nonnull(close);
+        size_t all = (size_t)(close + 1 - (wire->at + i)) + len;
+        ck_assert_uint_le(i + all, wire->len);
+        buf_put(&framed, (struct slice){ wire->at + i, all });
+        i += all;
+        if (len > 0) {
+            ck_assert_uint_lt(i, wire->len);
+            ck_assert_int_eq(wire->at[i++], ';');
+        }
+    }
+    unframe(&framed, payload, end);
+    buf_fini(&framed);
+}
+
+START_TEST(frames_with_tails_after_something_bare_can_be_cut_anywhere)
+{
+    static const char *const pieces[] = { "first event", "second", "x", "the last one" };
+    size_t whole = 0;
+
+    for (size_t first = 0; first == 0 || first < whole; first++) {
+        struct outbox o;
+        struct buf bare = BUF_EMPTY, payload = BUF_EMPTY;
+        bool end;
+
+        outbox_init(&o);
+        o.tailed = true;
+        kernel_reset(first ? first : 1000);
+        ck_assert_int_eq(outbox_put_bare(&o, SLICE("interim,")), RC_OK);
+        ck_assert_int_eq(outbox_put_bare(&o, SLICE("head")), RC_OK);
+        for (size_t i = 0; i < LENGTH(pieces); i++) {
+            if (i == 2) /* something comes while the first frame is under way */
+                (void)!outbox_send(&o, -1, tailed_frame, NULL);
+            ck_assert_int_eq(outbox_put(&o, slice_of(pieces[i])), RC_OK);
+        }
+        outbox_finish(&o);
+        while (outbox_send(&o, -1, tailed_frame, NULL) == RC_AGAIN)
+            kernel.room = 1; /* and from there byte by byte */
+        untail(&kernel.taken, &bare, &payload, &end);
+        ck_assert(end);
+        ck_assert(slice_is(buf_slice(&bare), SLICE("interim,head")));
+        ck_assert(slice_is(buf_slice(&payload), SLICE("first eventsecondxthe last one")));
+        ck_assert(outbox_empty(&o));
+        ck_assert_ptr_null(o.queue);
+        if (first == 0)
+            whole = kernel.taken.len;
+        buf_fini(&bare);
+        buf_fini(&payload);
+        outbox_fini(&o);
+    }
+    ck_assert_uint_gt(whole, 50);
+}
+END_TEST
+
+START_TEST(a_tail_leaves_in_the_same_write_as_its_frame)
+{
+    struct outbox o;
+
+    outbox_init(&o);
+    o.tailed = true;
+    kernel_reset(1000);
+    ck_assert_int_eq(outbox_put_bare(&o, SLICE("head")), RC_OK);
+    ck_assert_int_eq(outbox_put(&o, SLICE("one")), RC_OK);
+    ck_assert_int_eq(outbox_send(&o, -1, tailed_frame, NULL), RC_OK);
+    ck_assert(!outbox_amid_frame(&o));
+    ck_assert_int_eq(outbox_put(&o, SLICE("three")), RC_OK);
+    ck_assert_int_eq(outbox_send(&o, -1, tailed_frame, NULL), RC_OK);
+    ck_assert(slice_is(buf_slice(&kernel.taken), SLICE("head<3>one;<5>three;")));
+    ck_assert_uint_eq(kernel.calls, 2);
+    outbox_fini(&o);
+}
+END_TEST
+
+/* Whatever number of pieces there is, and wherever that makes a write end. */
+START_TEST(many_pieces_with_tails_arrive_whole)
+{
+    for (size_t n = 50; n < 140; n++) {
+        struct outbox o;
+        struct buf bare = BUF_EMPTY, payload = BUF_EMPTY, piece = BUF_EMPTY;
+        bool end;
+
+        outbox_init(&o);
+        o.tailed = true;
+        kernel_reset(SIZE_MAX);
+        for (size_t i = 0; i < 1100; i++)
+            buf_putc(&piece, 'p');
+        ck_assert_int_eq(outbox_put_bare(&o, SLICE("head")), RC_OK);
+        for (size_t i = 0; i < n; i++)
+            ck_assert_int_eq(outbox_put(&o, buf_slice(&piece)), RC_OK);
+        outbox_finish(&o);
+        ck_assert_int_eq(outbox_send(&o, -1, tailed_frame, NULL), RC_OK);
+        untail(&kernel.taken, &bare, &payload, &end);
+        ck_assert(end);
+        ck_assert_uint_eq(bare.len, 4);
+        ck_assert_uint_eq(payload.len, n * 1100);
+        buf_fini(&bare);
+        buf_fini(&payload);
+        buf_fini(&piece);
+        outbox_fini(&o);
+    }
+}
+END_TEST
+
 SUITE(outbox)
 {
+    tcase_add_test(tc, frames_with_tails_after_something_bare_can_be_cut_anywhere);
+    tcase_add_test(tc, a_tail_leaves_in_the_same_write_as_its_frame);
+    tcase_add_test(tc, many_pieces_with_tails_arrive_whole);
     tcase_add_test(tc, a_pipe_is_served_like_a_socket);
     tcase_add_test(tc, all_that_waits_leaves_in_one_write_and_one_frame);
     tcase_add_test(tc, a_send_cut_anywhere_goes_on_where_it_was_cut);
