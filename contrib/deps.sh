@@ -48,6 +48,7 @@ test                 | chromium-driver        | drives it
 test                 | firefox-esr            | another real browser
 test model           | spin                   | checks the models of the ordering
 bench                | libnginx-mod-nchan     | what we compare with
+bench                | node-ws                | what we compare with
 '
 
 [ $# -gt 0 ] || set -- build

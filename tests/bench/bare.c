@@ -4,10 +4,11 @@
  *      bare each       every event is written to every client by itself
  *      bare together   what has come in one turn of the loop is written to each client at once
  *
- * GET opens a stream, POST publishes its body to all of them; no topics, no parsing beyond what
- * finds the body, no queues, no memory per client but its place in an array.  A client that does
- * not keep up ends the program, because a limit that waits or drops is none.  It takes any free
- * port of 127.0.0.1, prints it, and runs until it is stopped.
+ * GET opens a stream, of server-sent events or, asked for an upgrade, of WebSocket messages; POST
+ * publishes its body to all of them; no topics, no parsing beyond what finds the body, no queues,
+ * no memory per client but its place in an array.  A client that does not keep up ends the program,
+ * because a limit that waits or drops is none.  It takes any free port of 127.0.0.1, prints it, and
+ * runs until it is stopped.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -25,7 +26,7 @@ enum { CLIENTS_MAX = 65536, BATCH = 1024, READ_BYTES = 65536 };
 
 static struct {
     int epoll, listener;
-    bool together;
+    bool together, websocket;
     int streams[CLIENTS_MAX]; /* descriptors */
     int place[CLIENTS_MAX];   /* by descriptor: index in streams, plus one; 0: not a stream */
     int n;
@@ -59,14 +60,36 @@ static void write_to_all(struct slice bytes)
     }
 }
 
-/* One event, as the worker would send it and as nginx would chunk it. */
-static void publish(struct slice data)
+/* A message of a server (RFC 6455 section 5.2). */
+static void put_frame(struct slice data)
+{
+    buf_putc(&bare.pending, (char)0x81);
+    if (data.len < 126)
+        buf_putc(&bare.pending, (char)data.len);
+    else {
+        buf_putc(&bare.pending, 126);
+        buf_putc(&bare.pending, (char)(data.len >> 8));
+        buf_putc(&bare.pending, (char)data.len);
+    }
+    buf_put(&bare.pending, data);
+}
+
+/* An event, as the worker would send it and as nginx would chunk it. */
+static void put_event(struct slice data)
 {
     char payload[1024];
     int n = snprintf(payload, sizeof payload, "id: 0123456789abcdef-%lld\ndata: %.*s\n\n",
                      (long long)++bare.events, (int)data.len, data.at);
 
     buf_printf(&bare.pending, "%x\r\n%.*s\r\n", (unsigned)n, n, payload);
+}
+
+static void publish(struct slice data)
+{
+    if (bare.websocket)
+        put_frame(data);
+    else
+        put_event(data);
     if (bare.together)
         return;
     write_to_all(buf_slice(&bare.pending));
@@ -91,12 +114,18 @@ static void drop(int fd)
     close(fd);
 }
 
-static void open_stream(int fd)
+static void open_stream(int fd, size_t len)
 {
-    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-                               "Transfer-Encoding: chunked\r\n\r\n";
+    static const char events[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                                 "Transfer-Encoding: chunked\r\n\r\n";
+    /* What the generator's key, that of RFC 6455 section 1.3, wants to hear. */
+    static const char websocket[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                                    "Connection: Upgrade\r\n"
+                                    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-    if (bare.n == CLIENTS_MAX || send(fd, head, sizeof head - 1, MSG_NOSIGNAL) < 0)
+    bare.websocket = memmem(bare.buffer, len, "Upgrade: websocket", 18) != NULL;
+    struct slice head = slice_of(bare.websocket ? websocket : events);
+    if (bare.n == CLIENTS_MAX || send(fd, head.at, head.len, MSG_NOSIGNAL) < 0)
         give_up("cannot open a stream");
     bare.streams[bare.n++] = fd;
     bare.place[fd] = bare.n;
@@ -131,7 +160,7 @@ static void on_readable(int fd)
     if (n <= 0)
         drop(fd);
     else if (bare.place[fd] == 0 && memcmp(bare.buffer, "GET ", n < 4 ? (size_t)n : 4) == 0)
-        open_stream(fd); /* the generator sends a request in one piece */
+        open_stream(fd, (size_t)n); /* the generator sends a request in one piece */
     else {
         buf_put(&bare.unread, (struct slice){ bare.buffer, (size_t)n });
         take_posts(fd);

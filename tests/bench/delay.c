@@ -10,14 +10,14 @@
 
 #include "tests/bench/delay.h"
 #include "tests/bench/load.h"
-#include "tests/bench/sse_reader.h"
+#include "tests/bench/reader.h"
 
-enum { ROUNDS = 600, WARM_ROUNDS = 50, WAIT_MS = 3000 };
+enum { ROUNDS = 600, WARM_ROUNDS = 50, WAIT_MS = 3000, DATA_BYTES = 200 };
 
 struct stream {
     int fd;
     int64_t seen; /* number of the last event */
-    struct sse_reader reader;
+    struct reader reader;
 };
 
 struct trial {
@@ -63,7 +63,7 @@ static bool read_stream(struct stream *s)
         return false;
     n = read(s->fd, bytes, sizeof bytes);
     return (n > 0 &&
-            sse_feed(&s->reader, (struct slice){ bytes, (size_t)n }, on_event, s) == RC_OK) ||
+            reader_feed(&s->reader, (struct slice){ bytes, (size_t)n }, on_event, s) == RC_OK) ||
            complain("stream", NULL);
 }
 
@@ -71,12 +71,10 @@ static bool read_stream(struct stream *s)
 static bool commit(PGconn *conn, const char *statement, int64_t number, bool with_data,
                    int64_t *began)
 {
-    char data[EVENT_DATA_BYTES + 1] = "";
+    char data[DATA_BYTES + 1] = "";
 
-    if (with_data) {
-        int n = snprintf(data, sizeof data, "%0*lld ", EVENT_DIGITS, (long long)number);
-        memset(data + n, 'x', EVENT_DATA_BYTES - (size_t)n);
-    }
+    if (with_data)
+        publisher_data(number, DATA_BYTES, data);
     if (!sql(conn, "BEGIN", NULL) || !sql(conn, statement, data))
         return false;
     *began = now_ns();
@@ -180,16 +178,15 @@ static PGconn *connect_to(const char *dsn)
     return conn;
 }
 
-static bool open_stream(struct stream *s, const char *to, const char *target)
+static bool open_stream(struct stream *s, const char *to, const char *request)
 {
     struct address a;
-    char request[1024];
-    int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", target);
+    ssize_t n = (ssize_t)strlen(request);
 
     if (!address_parse(to, &a) || (s->fd = address_connect(&a)) < 0 ||
         write(s->fd, request, (size_t)n) != n)
         return complain("cannot open a stream", NULL);
-    while (!sse_open(&s->reader))
+    while (!reader_open(&s->reader))
         if (!read_stream(s))
             return false;
     return true;
@@ -230,7 +227,7 @@ static void fill(const struct histogram *h, double *p50, double *p99)
     *p99 = (double)histogram_at(h, 0.99) / 1e6;
 }
 
-void delay_measure(const char *to, const char *target, const struct delay_databases *in,
+void delay_measure(const char *to, const char *request, const struct delay_databases *in,
                    struct delay *out)
 {
     struct trial *t = calloc(1, sizeof *t);
@@ -243,7 +240,7 @@ void delay_measure(const char *to, const char *target, const struct delay_databa
     t->listener = connect_to(in->plain);
     t->log_publisher = connect_to(in->log);
     t->log_listener = connect_to(in->log);
-    if (set_up(t) && open_stream(&t->stream, to, target) && measure(t)) {
+    if (set_up(t) && open_stream(&t->stream, to, request) && measure(t)) {
         fill(&t->streamed, &out->streamed_ms, &out->streamed_p99_ms);
         fill(&t->listened, &out->listened_ms, &out->listened_p99_ms);
         fill(&t->fetched, &out->fetched_ms, &out->fetched_p99_ms);

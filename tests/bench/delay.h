@@ -26,8 +26,8 @@ struct delay_databases {
     const char *worker, *plain, *log;
 };
 
-/* to, target: the stream of DELAY_TOPIC.  Says why on stderr when it fails. */
-void delay_measure(const char *to, const char *target, const struct delay_databases *,
+/* to, request: the stream of DELAY_TOPIC.  Says why on stderr when it fails. */
+void delay_measure(const char *to, const char *request, const struct delay_databases *,
                    struct delay *out);
 void delay_print(const struct delay *);
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "tests/bench/load.h"
-#include "tests/bench/sse_reader.h"
+#include "tests/bench/reader.h"
 
 enum {
     BATCH = 1024, /* events of one epoll_wait() */
@@ -29,18 +29,19 @@ struct client {
     int fd;
     bool warm;
     int64_t next; /* the number that must come next */
-    struct sse_reader reader;
+    struct reader reader;
 };
 
 struct load {
     int epoll;
     size_t n, opened, open, warm;
     struct client *clients;
-    char *request;
+    const char *request;
     struct address to;
 
     int64_t published, complete; /* numbers; complete: received by all */
     int64_t first;               /* received by anyone */
+    int64_t parted, fan_ns;      /* when first ran ahead of complete; how long it was ahead */
     struct {
         int64_t at; /* when it was published */
         size_t got; /* clients that have it */
@@ -83,16 +84,29 @@ static void on_event(void *arg, int64_t number)
         return;
     }
     c->next++;
-    l->first = number > l->first ? number : l->first;
+    if (number > l->first) {
+        l->parted = l->first == l->complete ? l->now : l->parted;
+        l->first = number;
+    }
     histogram_add(l->latency, (uint64_t)(l->now - l->flight[number % OUTSTANDING_MAX].at));
-    if (++l->flight[number % OUTSTANDING_MAX].got == l->n)
-        l->complete = number;
+    if (++l->flight[number % OUTSTANDING_MAX].got < l->n)
+        return;
+    l->complete = number;
+    l->fan_ns += l->first == number ? l->now - l->parted : 0;
+}
+
+static void answer_ping(struct client *c)
+{
+    struct slice pong = reader_owes(&c->reader);
+
+    if (pong.len > 0 && send(c->fd, pong.at, pong.len, MSG_NOSIGNAL) != (ssize_t)pong.len)
+        snprintf(c->load->why, sizeof c->load->why, "cannot send a pong");
 }
 
 static void read_client(struct client *c)
 {
     struct load *l = c->load;
-    bool was_open = sse_open(&c->reader);
+    bool was_open = reader_open(&c->reader);
     ssize_t n;
 
     do {
@@ -104,12 +118,13 @@ static void read_client(struct client *c)
             return;
         }
         l->now = now_ns();
-        if (sse_feed(&c->reader, (struct slice){ l->buffer, (size_t)n }, on_event, c) != RC_OK) {
+        if (reader_feed(&c->reader, (struct slice){ l->buffer, (size_t)n }, on_event, c) != RC_OK) {
             snprintf(l->why, sizeof l->why, "unexpected answer: %.100s", l->buffer);
             return;
         }
+        answer_ping(c);
     } while ((size_t)n == sizeof l->buffer);
-    l->open += !was_open && sse_open(&c->reader);
+    l->open += !was_open && reader_open(&c->reader);
 }
 
 static bool open_client(struct load *l)
@@ -159,7 +174,7 @@ static bool turn(struct load *l, struct publisher *p, int wait_ms)
     return n > 0 || wait_ms < SILENCE_MS || complain(l, "nothing comes");
 }
 
-struct load *load_connect(const char *to, const char *target, size_t n)
+struct load *load_connect(const char *to, const char *request, size_t n)
 {
     struct load *l = calloc(1, sizeof *l);
 
@@ -167,9 +182,8 @@ struct load *load_connect(const char *to, const char *target, size_t n)
         abort();
     l->n = n;
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!address_parse(to, &l->to) ||
-        asprintf(&l->request, "GET %s HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n",
-                 target) < 0)
+    l->request = request;
+    if (!address_parse(to, &l->to))
         abort();
     while (l->open < n) {
         if (l->opened < n && l->opened - l->open < HANDSHAKES) {
@@ -196,7 +210,6 @@ void load_free(struct load *l)
     }
     close(l->epoll);
     free(l->clients);
-    free(l->request);
     free(l);
 }
 
@@ -258,6 +271,7 @@ bool load_run(struct load *l, struct publisher *p, struct pace pace, int64_t ms,
 
     memset(out, 0, sizeof *out);
     l->latency = &out->latency;
+    l->fan_ns = 0;
     if (!watch_publisher(l, p))
         return false;
     while (now_ns() < end) {
@@ -269,6 +283,7 @@ bool load_run(struct load *l, struct publisher *p, struct pace pace, int64_t ms,
         if (!turn(l, p, SILENCE_MS))
             return false;
     out->seconds = (double)(now_ns() - begin) / 1e9;
+    out->fan_seconds = (double)l->fan_ns / 1e9;
     out->events = (uint64_t)(l->complete - first);
     out->deliveries = out->events * l->n;
     l->latency = NULL;

@@ -1,6 +1,6 @@
 /*
- * load.h - the load generator: N clients of one event stream, in one thread, the same against
- * every server.
+ * load.h - the load generator: N clients of one event stream or WebSocket, in one thread, the same
+ * against every server.
  *
  * It paces by what has arrived: event k + n is published only when event k has reached every
  * client (n = 1: one event on its way at any time), or the first of them, whichever that is: what a
@@ -25,15 +25,17 @@ struct pace {
 /* What a run came to. */
 struct load_sample {
     double seconds;
+    double fan_seconds; /* of these: some client had an event that another one had not yet */
     uint64_t events, deliveries;
     struct histogram latency; /* publish() called -> a client has read the event */
 };
 
 /*
- * Connect n clients to "host:port" or "/path/of/a/socket" and GET the target; gives when every
- * client has seen its "200 OK".  NULL: said why on stderr.
+ * Connect n clients to "host:port" or "/path/of/a/socket" and send each one's request (kept until
+ * load_free()); gives when every client has seen its "200 OK", or its WebSocket is open.  NULL:
+ * said why on stderr.
  */
-struct load *load_connect(const char *to, const char *target, size_t n) MUST_USE;
+struct load *load_connect(const char *to, const char *request, size_t n) MUST_USE;
 
 /* Publish until every client has heard something.  False: said why on stderr. */
 bool load_warm(struct load *, struct publisher *) MUST_USE;

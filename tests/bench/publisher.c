@@ -12,7 +12,7 @@
 
 #include "core/text.h"
 #include "tests/bench/load.h"
-#include "tests/bench/sse_reader.h"
+#include "tests/bench/reader.h"
 
 static _Noreturn void give_up(const char *what, const char *why)
 {
@@ -20,12 +20,11 @@ static _Noreturn void give_up(const char *what, const char *why)
     exit(EXIT_FAILURE);
 }
 
-/* The data of an event and a NUL. */
-static void event_data(int64_t number, char out[EVENT_DATA_BYTES + 1])
+void publisher_data(int64_t number, size_t bytes, char *out)
 {
-    int n = snprintf(out, EVENT_DATA_BYTES + 1, "%0*lld ", EVENT_DIGITS, (long long)number);
-    memset(out + n, 'x', EVENT_DATA_BYTES - (size_t)n);
-    out[EVENT_DATA_BYTES] = '\0';
+    int n = sprintf(out, "%0*lld ", EVENT_DIGITS, (long long)number);
+    memset(out + n, 'x', bytes - (size_t)n);
+    out[bytes] = '\0';
 }
 
 /* --- addresses ----------------------------------------------------------------------------- */
@@ -80,13 +79,14 @@ struct pg {
 static void publish_in_one(struct publisher *p, int64_t first, unsigned n)
 {
     struct pg *pg = (struct pg *)(void *)p;
-    char array[OUTSTANDING_MAX * (EVENT_DATA_BYTES + 3) + 3], *at = array;
+    static char array[OUTSTANDING_MAX * (EVENT_DATA_MAX + 3) + 3]; /* large */
+    char *at = array;
 
     *at++ = '{';
     for (unsigned i = 0; i < n; i++) {
         at += sprintf(at, i ? ",\"" : "\"");
-        event_data(first + i, at);
-        at += EVENT_DATA_BYTES;
+        publisher_data(first + i, p->bytes, at);
+        at += p->bytes;
         *at++ = '"';
     }
     strcpy(at, "}");
@@ -99,11 +99,11 @@ static void publish_in_one(struct publisher *p, int64_t first, unsigned n)
 static void publish_each(struct publisher *p, int64_t first, unsigned n)
 {
     struct pg *pg = (struct pg *)(void *)p;
-    char data[EVENT_DATA_BYTES + 1];
+    char data[EVENT_DATA_MAX + 1];
     const char *values[] = { pg->topic, data };
 
     for (unsigned i = 0; i < n; i++) {
-        event_data(first + i, data);
+        publisher_data(first + i, p->bytes, data);
         if (!PQsendQueryPrepared(pg->conn, "one", 2, values, NULL, NULL, 0) ||
             !PQpipelineSync(pg->conn)) /* ends the implicit transaction */
             give_up("publish", PQerrorMessage(pg->conn));
@@ -148,7 +148,7 @@ static void prepare(PGconn *conn, const char *name, const char *sql)
     PQclear(result);
 }
 
-struct publisher *publisher_pg(const char *dsn, const char *topic, bool each)
+struct publisher *publisher_pg(const char *dsn, const char *topic, size_t bytes, bool each)
 {
     struct pg *pg = calloc(1, sizeof *pg);
 
@@ -165,6 +165,7 @@ struct publisher *publisher_pg(const char *dsn, const char *topic, bool each)
     if (each && !PQenterPipelineMode(pg->conn))
         give_up("pipeline", PQerrorMessage(pg->conn));
     pg->base = (struct publisher){ .fd = PQsocket(pg->conn),
+                                   .bytes = bytes,
                                    .one_at_a_time = true,
                                    .publish = each ? publish_each : publish_in_one,
                                    .ready = on_results,
@@ -186,10 +187,10 @@ static void publish_by_post(struct publisher *p, int64_t first, unsigned n)
 {
     struct http *h = (struct http *)(void *)p;
     struct buf out = BUF_EMPTY;
-    char data[EVENT_DATA_BYTES + 1];
+    char data[EVENT_DATA_MAX + 1];
 
     for (unsigned i = 0; i < n; i++) {
-        event_data(first + i, data);
+        publisher_data(first + i, p->bytes, data);
         buf_puts(&out, h->head);
         buf_puts(&out, data);
     }
@@ -247,7 +248,7 @@ static void free_http(struct publisher *p)
     free(h);
 }
 
-struct publisher *publisher_http(const char *to, const char *target)
+struct publisher *publisher_http(const char *to, const char *target, size_t bytes)
 {
     struct http *h = calloc(1, sizeof *h);
     struct address a;
@@ -255,10 +256,11 @@ struct publisher *publisher_http(const char *to, const char *target)
     if (!h || !address_parse(to, &a) ||
         asprintf(&h->head,
                  "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: text/plain\r\n"
-                 "Content-Length: %d\r\n\r\n",
-                 target, EVENT_DATA_BYTES) < 0)
+                 "Content-Length: %zu\r\n\r\n",
+                 target, bytes) < 0)
         abort();
     h->base = (struct publisher){ .fd = address_connect(&a),
+                                  .bytes = bytes,
                                   .publish = publish_by_post,
                                   .ready = on_answers,
                                   .free = free_http };

@@ -25,6 +25,7 @@ int address_connect(const struct address *);
 
 struct publisher {
     int fd;             /* wait for it to become readable */
+    size_t bytes;       /* of an event's data, at most EVENT_DATA_MAX */
     unsigned waiting;   /* publishes that are not yet answered */
     bool one_at_a_time; /* takes no further one meanwhile */
     /* Publish the events numbered first … first + n - 1. */
@@ -35,12 +36,17 @@ struct publisher {
 };
 
 /*
- * bellpush.publish(topic, data) through libpq.  each: a transaction per event, sent in a pipeline,
- * instead of one for all that may go.  Gives; ends the program when it cannot connect.
+ * bellpush.publish(topic, data) through libpq, with so many bytes of data.  each: a transaction per
+ * event, sent in a pipeline, instead of one for all that may go.  Gives; ends the program when it
+ * cannot connect.
  */
-struct publisher *publisher_pg(const char *dsn, const char *topic, bool each) MUST_USE;
+struct publisher *publisher_pg(const char *dsn, const char *topic, size_t bytes,
+                               bool each) MUST_USE;
 
 /* POST to a target over one kept connection.  Gives; ends the program when it cannot connect. */
-struct publisher *publisher_http(const char *to, const char *target) MUST_USE;
+struct publisher *publisher_http(const char *to, const char *target, size_t bytes) MUST_USE;
+
+/* The data of an event: its number, padded to so many bytes; and a NUL. */
+void publisher_data(int64_t number, size_t bytes, char *out);
 
 #endif

@@ -6,11 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/bench/reader.h"
 #include "tests/bench/site.h"
 #include "tests/peers/http.h"
 #include "tests/peers/process.h"
 
-#define NCHAN "/usr/lib/nginx/modules/ngx_nchan_module.so"
+#define NCHAN   "/usr/lib/nginx/modules/ngx_nchan_module.so"
+#define NODE    "/usr/bin/node"
+#define NODE_WS "/usr/share/nodejs/ws"
 
 enum { START_MS = 15000, STOP_MS = 3000, ANSWER_MS = 2000, CONNECTIONS = 16000 };
 
@@ -25,20 +28,27 @@ struct site {
 struct recipe {
     const char *name, *target, *holder;
     void (*start)(struct site *);
+    bool websockets, database;
 };
 
 static void start_bare(struct site *);
 static void start_nginx(struct site *);
 static void start_lighttpd(struct site *);
 static void start_nchan(struct site *);
+static void start_node(struct site *);
 
 static const struct recipe recipes[SITE__COUNT] = {
-    [SITE_BARE] = { "bare, a write per event", "/%s", "bare", start_bare },
-    [SITE_BARE_TOGETHER] = { "bare, written together", "/%s", "bare", start_bare },
-    [SITE_NGINX] = { "worker behind nginx", "/push/events?topic=%s", "bellpush.fcgi", start_nginx },
+    [SITE_BARE] = { "bare, a write per event", "/%s", "bare", start_bare, false, false },
+    [SITE_BARE_TOGETHER] = { "bare, written together", "/%s", "bare", start_bare, false, false },
+    [SITE_NGINX] = { "worker behind nginx", "/push/events?topic=%s", "bellpush.fcgi", start_nginx,
+                     false, true },
     [SITE_LIGHTTPD] = { "worker behind lighttpd", "/push/events?topic=%s", "bellpush.fcgi",
-                        start_lighttpd },
-    [SITE_NCHAN] = { "nchan in nginx", "/sub/%s", "nginx", start_nchan },
+                        start_lighttpd, false, true },
+    [SITE_NCHAN] = { "nchan in nginx", "/sub/%s", "nginx", start_nchan, false, false },
+    [SITE_WS_BARE] = { "bare, a write per event", "/%s", "bare", start_bare, true, false },
+    [SITE_WS_BARE_TOGETHER] = { "bare, written together", "/%s", "bare", start_bare, true, false },
+    [SITE_WS_NODE] = { "node's ws", "/%s", "node", start_node, true, false },
+    [SITE_WS_NCHAN] = { "nchan in nginx", "/sub/%s", "nginx", start_nchan, true, false },
 };
 
 static _Noreturn void give_up(const struct site *s, const char *why)
@@ -167,22 +177,23 @@ static void start_nchan(struct site *s)
     struct buf conf = BUF_EMPTY;
 
     put_nginx_frame(s, &conf, "load_module " NCHAN ";\n");
-    buf_puts(&conf, "location ~ ^/sub/(.+)$ {\n  nchan_subscriber eventsource;\n"
+    buf_puts(&conf, "location ~ ^/sub/(.+)$ {\n  nchan_subscriber eventsource websocket;\n"
                     "  nchan_channel_id $1;\n  nchan_subscriber_first_message newest;\n}\n"
                     "location ~ ^/pub/(.+)$ {\n  nchan_publisher;\n  nchan_channel_id $1;\n}\n"
                     "}\n}\n");
     start_nginx_program(s, &conf);
 }
 
-static void start_bare(struct site *s)
+/* A program that takes any port and prints it. */
+static void start_by_itself(struct site *s, const char *const *argv, const char *const *env)
 {
-    const char *argv[] = { s->place->bare, s->kind == SITE_BARE ? "each" : "together", NULL };
     int pipe_fd[2];
     char line[16] = "";
 
     if (pipe(pipe_fd))
         give_up(s, "pipe");
-    s->web = process_start(&(struct process_spec){ .argv = argv, .stdout_fd = pipe_fd[1] });
+    s->web = process_start(
+        &(struct process_spec){ .argv = argv, .env = env, .stdout_fd = pipe_fd[1], .log = s->log });
     close(pipe_fd[1]);
     if (read(pipe_fd[0], line, sizeof line - 1) <= 0)
         give_up(s, "it prints no port");
@@ -190,11 +201,28 @@ static void start_bare(struct site *s)
     s->port = atoi(line);
 }
 
+static void start_bare(struct site *s)
+{
+    bool each = s->kind == SITE_BARE || s->kind == SITE_WS_BARE;
+    const char *argv[] = { s->place->bare, each ? "each" : "together", NULL };
+
+    start_by_itself(s, argv, NULL);
+}
+
+static void start_node(struct site *s)
+{
+    char *script = text_of("%s/tests/bench/node_ws.js", s->place->top);
+    const char *argv[] = { NODE, script, NULL };
+
+    start_by_itself(s, argv, NULL);
+    free(script);
+}
+
 /* Does it answer as it will? */
 static bool is_ready(void *arg)
 {
     struct site *s = arg;
-    bool worker = s->kind == SITE_NGINX || s->kind == SITE_LIGHTTPD, ready;
+    bool worker = recipes[s->kind].database, ready;
     struct http *h;
 
     if (process_ended(s->web, NULL) || (s->worker && process_ended(s->worker, NULL)))
@@ -209,12 +237,18 @@ static bool is_ready(void *arg)
 
 const char *site_missing(enum site_kind kind)
 {
-    if ((kind == SITE_NGINX || kind == SITE_NCHAN) && access("/usr/sbin/nginx", X_OK))
+    bool nchan = kind == SITE_NCHAN || kind == SITE_WS_NCHAN;
+
+    if ((kind == SITE_NGINX || nchan) && access("/usr/sbin/nginx", X_OK))
         return "no /usr/sbin/nginx";
     if (kind == SITE_LIGHTTPD && access("/usr/sbin/lighttpd", X_OK))
         return "no /usr/sbin/lighttpd";
-    if (kind == SITE_NCHAN && access(NCHAN, R_OK))
+    if (nchan && access(NCHAN, R_OK))
         return "no " NCHAN " (Debian: libnginx-mod-nchan)";
+    if (kind == SITE_WS_NODE && access(NODE, X_OK))
+        return "no " NODE " (Debian: nodejs)";
+    if (kind == SITE_WS_NODE && access(NODE_WS, R_OK))
+        return "no " NODE_WS " (Debian: node-ws)";
     return NULL;
 }
 
@@ -256,26 +290,41 @@ const char *site_name(enum site_kind kind)
     return recipes[kind].name;
 }
 
+bool site_has_websockets(enum site_kind kind)
+{
+    return recipes[kind].websockets;
+}
+
+bool site_wants_database(enum site_kind kind)
+{
+    return recipes[kind].database;
+}
+
 const char *site_address(const struct site *s)
 {
     return s->address;
 }
 
-char *site_target(const struct site *s, const char *topic)
+char *site_request(const struct site *s, const char *topic)
 {
-    const char *format = recipes[s->kind].target, *hole = strstr(format, "%s");
-    return text_of("%.*s%s", (int)(hole - format), format, topic);
+    const struct recipe *r = &recipes[s->kind];
+    const char *hole = strstr(r->target, "%s");
+    char *target = text_of("%.*s%s", (int)(hole - r->target), r->target, topic);
+    char *request = reader_request(target, r->websockets);
+
+    free(target);
+    return request;
 }
 
-struct publisher *site_publisher(const struct site *s, const char *topic, bool each)
+struct publisher *site_publisher(const struct site *s, const char *topic, size_t bytes, bool each)
 {
     struct publisher *p;
     char *target;
 
-    if (s->kind == SITE_NGINX || s->kind == SITE_LIGHTTPD)
-        return publisher_pg(s->place->dsn, topic, each);
+    if (recipes[s->kind].database)
+        return publisher_pg(s->place->dsn, topic, bytes, each);
     target = text_of("/pub/%s", topic);
-    p = publisher_http(s->address, target);
+    p = publisher_http(s->address, target, bytes);
     free(target);
     return p;
 }

@@ -5,21 +5,19 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "tests/bench/usage.h"
 
 struct process {
     char name[32];
     pid_t parent;
-    double cpu_seconds;
 };
 
 /* "pid (name) state ppid …": the name may hold anything, so look for its last parenthesis. */
 static bool read_stat(pid_t pid, struct process *out)
 {
     char path[64], text[1024], *open, *close;
-    unsigned long user, system;
     FILE *file;
 
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -29,13 +27,21 @@ static bool read_stat(pid_t pid, struct process *out)
     fclose(file);
     open = strchr(text, '(');
     close = strrchr(text, ')');
-    if (!open || !close ||
-        sscanf(close + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &out->parent,
-               &user, &system) != 3)
+    if (!open || !close || sscanf(close + 1, " %*c %d", &out->parent) != 1)
         return false;
     snprintf(out->name, sizeof out->name, "%.*s", (int)(close - open - 1), open + 1);
-    out->cpu_seconds = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
     return true;
+}
+
+/* To the nanosecond, where /proc/PID/stat counts in hundredths of a second. */
+static double cpu_seconds(pid_t pid)
+{
+    struct timespec t = { 0, 0 };
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) == 0)
+        clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static int64_t private_bytes(pid_t pid)
@@ -93,7 +99,7 @@ struct usage usage_of(pid_t root, const char *name)
             continue;
         sum.processes++;
         sum.private_bytes += private_bytes(pid);
-        sum.cpu_seconds += p.cpu_seconds;
+        sum.cpu_seconds += cpu_seconds(pid);
         sum.descriptors += count_descriptors(pid);
     }
     if (dir)
