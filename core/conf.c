@@ -143,6 +143,15 @@ static const struct setting table[] = {
     { "open_per_subject", COUNT,  AT(open_per_subject), "0",      0, 10000000, NULL,
       "and to one subject" },
 
+    { "max_joined",       COUNT,  AT(max_joined),       "100000", 0, 10000000, NULL,
+      "presence: members of one process on all topics together; 0: nobody may join" },
+    { "joins_per_connection", COUNT, AT(joins_per_connection), "100", 1, 100000, NULL,
+      "topics that one connection may join" },
+    { "joined_per_topic", COUNT,  AT(joined_per_topic), "10000",  1, 10000000, NULL,
+      "names on one topic, of all processes" },
+    { "join_bytes",       SIZE,   AT(join_bytes),       "1k",     0, 64 * 1024, NULL,
+      "JSON that a member shows to the others" },
+
     { "probe",            TIME,   AT(probe_ms),         "5s",     10, HOUR, NULL,
       "self-test of the listening connection" },
     { "log_file",         TEXT,   AT(log_file),         "",       0, 0, NULL,

@@ -72,6 +72,11 @@ struct conf {
     int64_t publishes_per_address, publishes_per_subject, publishes_per_key; /* events */
     int64_t publish_bytes_per_address, publish_bytes_per_subject, publish_bytes_per_key;
     int64_t open_per_address, open_per_subject; /* replies held at one time */
+    /* presence */
+    int64_t max_joined;           /* members of this process; 0: nobody may join */
+    int64_t joins_per_connection; /* topics that one may join */
+    int64_t joined_per_topic;     /* names on one topic */
+    int64_t join_bytes;           /* JSON that a member may show */
     /* housekeeping */
     int64_t probe_ms; /* self-probe and head check of the listening connection */
     char *log_file, *log_level;

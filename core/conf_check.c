@@ -57,7 +57,11 @@ static const char *origin_error(const char *origin)
 
 static const char *closed_error(const char *filter)
 {
-    return filter_error(slice_of(filter));
+    const char *error = filter_error(slice_of(filter));
+
+    if (!error && !slice_is(topic_heard_as(slice_of(filter)), slice_of(filter)))
+        return "who is on a topic is closed with the topic: name that";
+    return error;
 }
 
 static void check_list(const struct conf *c, const struct conf_list *list, const char *setting,

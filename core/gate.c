@@ -371,7 +371,8 @@ int64_t gate_left_ms(const struct who *who)
 
 enum rc gate_may(const struct gate *g, const struct who *who, enum verb verb, struct slice name)
 {
-    bool covered = who->rights && rights_cover(who->rights, verb, name);
+    struct slice heard = verb == VERB_SUBSCRIBE ? topic_heard_as(name) : name;
+    bool covered = who->rights && rights_cover(who->rights, verb, heard);
 
     if (verb == VERB_PUBLISH) {
         bool may = covered || (who->has_key && *g->conf->publish_key);
@@ -380,17 +381,19 @@ enum rc gate_may(const struct gate *g, const struct who *who, enum verb verb, st
     if (covered)
         return RC_OK;
     for (size_t i = 0; i < g->conf->closed.n; i++)
-        if (filter_covers(slice_of(g->conf->closed.at[i]), name))
+        if (filter_covers(slice_of(g->conf->closed.at[i]), heard))
             return RC_DENIED;
     return RC_OK;
 }
 
 bool gate_doubts(const struct gate *g, const struct who *who, struct slice filter)
 {
-    if (who->rights && rights_cover(who->rights, VERB_SUBSCRIBE, filter))
+    struct slice heard = topic_heard_as(filter);
+
+    if (who->rights && rights_cover(who->rights, VERB_SUBSCRIBE, heard))
         return false;
     for (size_t i = 0; i < g->conf->closed.n; i++)
-        if (filters_overlap(slice_of(g->conf->closed.at[i]), filter))
+        if (filters_overlap(slice_of(g->conf->closed.at[i]), heard))
             return true;
     return false;
 }
@@ -398,13 +401,14 @@ bool gate_doubts(const struct gate *g, const struct who *who, struct slice filte
 bool gate_may_hear(const struct gate *g, const struct who *who, const struct event *event)
 {
     const struct event_fields *f = event_fields(event);
+    struct slice heard = topic_heard_as(f->topic);
 
-    if (who->rights && rights_match(who->rights, VERB_SUBSCRIBE, f->topic))
+    if (who->rights && rights_match(who->rights, VERB_SUBSCRIBE, heard))
         return true;
     if (f->flags & EVENT_PRIVATE)
         return false;
     for (size_t i = 0; i < g->conf->closed.n; i++)
-        if (topic_matches(slice_of(g->conf->closed.at[i]), f->topic))
+        if (topic_matches(slice_of(g->conf->closed.at[i]), heard))
             return false;
     return true;
 }

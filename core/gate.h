@@ -12,6 +12,7 @@
  *     system's own: nobody publishes there.
  *   - Topics are public but for those that a configured `closed` filter covers, which need rights.
  *   - A private event is heard only by who has rights for its topic.
+ *   - Who is on a topic (`$presence/TOPIC`) is heard by whoever may hear the topic itself.
  *   - What was presented and is not good is never taken for nothing: its owner believes to be
  *     logged in.
  *

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core/presence.h"
 #include "core/slots.h"
 #include "core/wall.h"
 
@@ -104,7 +105,8 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     s->wheel = wheel_new(loop);
     s->gate = gate_new(conf, &s->log);
     s->limits = limits_new(conf);
-    if (!s->hub || !s->journal || !s->wheel || !s->gate || !s->limits)
+    s->presence = presence_new(s);
+    if (!s->hub || !s->journal || !s->wheel || !s->gate || !s->limits || !s->presence)
         goto fail;
     s->started_us = wall_now_us();
     uv_prepare_init(loop, &s->prepare);
@@ -115,6 +117,7 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     health_init(s);
     return RC_OK;
 fail:
+    presence_free(s->presence);
     limits_free(s->limits);
     gate_free(s->gate);
     if (s->wheel)
@@ -129,6 +132,7 @@ void server_fini(struct server *s)
 {
     if (s->slots_fd >= 0)
         close(s->slots_fd);
+    presence_free(s->presence);
     limits_free(s->limits);
     gate_free(s->gate);
     journal_free(s->journal);
@@ -227,6 +231,8 @@ void server_events(struct server *s, struct event *const *events, size_t n, int6
 void server_state(struct server *s, enum source_state state, const char *why)
 {
     health_state(s, state, why);
+    if (state != SOURCE_AWAY)
+        presence_wake(s->presence);
 }
 
 /* ---- capacity ------------------------------------------------------------------------------- */

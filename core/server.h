@@ -23,6 +23,8 @@
 #include "core/source.h"
 #include "core/wheel.h"
 
+struct presence; /* core/presence.h */
+
 /* Something to do once at the end of this loop turn; embedded in its owner, zeroed at first. */
 struct turn {
     struct turn *next, **link;  /* link: NULL when not on the list */
@@ -48,6 +50,7 @@ struct server {
     struct stats stats;
     struct gate *gate;
     struct limits *limits;
+    struct presence *presence;
     struct health health;
 
     /* the log, as far as this process has seen it */

@@ -2,8 +2,9 @@
  * source.h - where events come from and go to: the database, seen from core.
  *
  * Declared here, defined in sql/pg_source.c; tests link a fake instead - the linker chooses.
- * The source feeds the server through server_epoch(), server_events(), server_state() and
- * server_gate() (see server.h); everybody else asks questions with the functions below.
+ * The source feeds the server through server_epoch(), server_events(), server_state(),
+ * server_gate() and presence_known() (see server.h, presence.h); everybody else asks questions with
+ * the functions below.
  *
  * Questions are copied, answered by a callback on the loop thread, never from within the asking
  * call.  While the database is away, replays and locates wait for its return; publishes are
@@ -92,6 +93,60 @@ typedef void hooked_fn(void *arg, const struct hook *);
 
 struct source_call *source_hook(struct source *, struct slice name, hooked_fn *,
                                 void *arg) MUST_USE;
+
+/* --- presence -------------------------------------------------------------------------------- */
+
+struct arrival {                    /* a member of this process (core/presence.h) */
+    int64_t nr;                     /* ascending */
+    struct slice topic, name, data; /* data: JSON text; empty: none */
+};
+
+/* What this process's members are, as far as it is news; or, anew, a part of all of them. */
+struct changes {
+    int64_t turn;  /* one more each time: what comes too late or twice is known by it */
+    int64_t known; /* the last one that was answered with RC_OK; 0: none */
+    const struct arrival *arrivals;
+    size_t n;
+    const int64_t *departures; /* by their numbers; unknown ones do no harm */
+    size_t departure_n;
+    bool anew;           /* these are all there are of the numbers in (after, upto] */
+    int64_t after, upto; /* after 0: whatever the database knew of this process may be wrong */
+    int64_t topic_max;   /* so many names may be on a topic */
+};
+
+struct changed {
+    enum rc rc;      /* RC_OK committed; RC_SYNTAX or RC_LIMIT: the database refuses the input,
+                        nothing is changed; anything else: it is not known what is */
+    const char *why; /* for a person; "" when RC_OK */
+    bool lost; /* nothing is changed: the database has forgotten this process; tell all anew */
+    const int64_t *full; /* arrivals whose topic has as many as may be */
+    size_t n;
+};
+typedef void changed_fn(void *arg, const struct changed *);
+
+/* One at a time.  While the database is away it waits for its return.  NULL: no memory. */
+struct source_call *source_presence(struct source *, const struct changes *, changed_fn *,
+                                    void *arg) MUST_USE;
+
+struct present {             /* somebody on a topic, through any process */
+    struct slice name, data; /* of who came first; empty: none */
+    int64_t since_us;        /* 1970 UTC */
+    int64_t sessions;
+};
+
+struct roll {   /* who is there, as of one moment of the log */
+    enum rc rc; /* RC_OK; RC_LIMIT: too many questions wait; RC_SOURCE */
+    const char *epoch;
+    int64_t head;                  /* what the log tells after this number is not yet in here */
+    const struct present *members; /* by name; the first of them */
+    size_t n;
+    int64_t count; /* how many there are in all */
+};
+typedef void called_fn(void *arg, const struct roll *);
+
+/* While the database is away it waits for its return.  NULL: no memory. */
+struct source_call *source_who(struct source *, struct slice topic, size_t most, called_fn *,
+                               void *arg) MUST_USE;
 
 /* --- read the past ------------------------------------------------------------------------- */
 

@@ -96,6 +96,15 @@ bool filter_is_wild(struct slice filter)
     return memchr(filter.at, '+', filter.len) || memchr(filter.at, '#', filter.len);
 }
 
+struct slice topic_heard_as(struct slice name)
+{
+    struct slice prefix = SLICE(TOPIC_PRESENCE);
+
+    if (name.len <= prefix.len || memcmp(name.at, prefix.at, prefix.len) != 0)
+        return name;
+    return (struct slice){ name.at + prefix.len, name.len - prefix.len };
+}
+
 /* --- matching ------------------------------------------------------------------------------ */
 
 bool topic_matches(struct slice filter, struct slice topic)

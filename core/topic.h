@@ -30,6 +30,13 @@ bool filters_overlap(struct slice a, struct slice b);
 /* Does every topic that matches inner match outer? */
 bool filter_covers(struct slice outer, struct slice inner);
 
+/*
+ * Who is on TOPIC is told on "$presence/TOPIC", to whoever may hear TOPIC: that is what is given
+ * back for such a topic or filter.  Others: themselves.
+ */
+#define TOPIC_PRESENCE "$presence/"
+struct slice topic_heard_as(struct slice);
+
 /* Has it a '+' or '#' level? */
 bool filter_is_wild(struct slice);
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "core/text.h"
+#include "core/topic.h"
 #include "handlers/meter.h"
 #include "handlers/problem.h"
 
@@ -316,12 +317,13 @@ static enum admission admit_by_site(const struct visit *v, enum verb verb,
     size_t yes = 0, unknown = 0;
 
     for (size_t i = 0; i < n; i++) {
-        bool covered = v->who->rights && rights_cover(v->who->rights, verb, names[i]);
-        enum word word = covered ? WORD_NO : gate_answer(gate, description, verb, names[i]);
+        struct slice name = verb == VERB_SUBSCRIBE ? topic_heard_as(names[i]) : names[i];
+        bool covered = v->who->rights && rights_cover(v->who->rights, verb, name);
+        enum word word = covered ? WORD_NO : gate_answer(gate, description, verb, name);
         if (word == WORD_YES)
-            some[yes++] = names[i];
+            some[yes++] = name;
         else if (word == WORD_UNKNOWN && !covered)
-            some[n + unknown++] = names[i];
+            some[n + unknown++] = name;
     }
     if (unknown > 0)
         return ask(v, description, verb, some + n, unknown);

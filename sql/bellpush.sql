@@ -19,7 +19,7 @@
 --               Publishers take no lock and ring no bell, but when the relay sleeps (trigger `ring`).
 --
 --   4. Locks are taken in this order, which is why there are no deadlocks:
---      inbox, numbering lock, log, state.
+--      presence (one worker, then members by topic and name), inbox, numbering lock, log, state.
 --
 -- The advisory locks all have the first key 1650813036 ('bell'); the second is
 --   1 numbering, 2 housekeeper, 3 the relay sleeps, 4 maintain(), 5 loading this file;
@@ -37,7 +37,7 @@ SET LOCAL check_function_bodies = on;
 
 DO $load$
 DECLARE
-  this_version CONSTANT int := 2;
+  this_version CONSTANT int := 3;
   had int := 0;
 BEGIN
   PERFORM pg_advisory_xact_lock(1650813036, 5);
@@ -188,6 +188,32 @@ BEGIN
     CREATE SEQUENCE bellpush.listener_nr AS int CYCLE;
     DROP FUNCTION IF EXISTS bellpush.housekeeper();
     INSERT INTO bellpush.schema_version (version) VALUES (2);
+  END IF;
+
+  IF had < 3 THEN -- presence
+    CREATE TABLE bellpush.presence_worker (  -- a process that has, or had, members
+      worker    text COLLATE "C" PRIMARY KEY,
+      turn      bigint NOT NULL,             -- its statement that was done last; -1: some is lost
+      looks     int NOT NULL DEFAULT 0,      -- of maintain(), since it was heard of last
+      looked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    );
+    CREATE TABLE bellpush.presence_session ( -- somebody on a topic, through one connection
+      worker text COLLATE "C" NOT NULL,
+      nr     bigint NOT NULL,                -- the process's own
+      topic  text COLLATE "C" NOT NULL,
+      member text COLLATE "C" NOT NULL,
+      PRIMARY KEY (worker, nr)
+    );
+    CREATE TABLE bellpush.presence_member (  -- somebody on a topic, as the events have told it
+      topic    text COLLATE "C" NOT NULL,
+      member   text COLLATE "C" NOT NULL,
+      data     json,
+      since    timestamptz NOT NULL,
+      sessions int NOT NULL CHECK (sessions > 0),
+      PRIMARY KEY (topic, member)
+    );
+    DROP FUNCTION IF EXISTS bellpush.report(text, text, int, int, jsonb); -- it gave nothing
+    INSERT INTO bellpush.schema_version (version) VALUES (3);
   END IF;
 END $load$;
 
@@ -1695,6 +1721,7 @@ DECLARE
   dropped int := 0;
   rotated boolean := false;
   busy boolean := false;
+  lapsed boolean := false;
 BEGIN
   IF NOT pg_try_advisory_xact_lock(1650813036, 4) THEN
     RETURN '{"skipped": true}';
@@ -1702,6 +1729,11 @@ BEGIN
   DELETE FROM bellpush.idempotency WHERE key IN (
     SELECT key FROM bellpush.idempotency WHERE at < now_at - interval '24 hours'
     ORDER BY at LIMIT 10000 FOR UPDATE SKIP LOCKED);
+  BEGIN
+    lapsed := bellpush._presence_lapse(1000);
+  EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+    NULL; -- the next call
+  END;
 
   SELECT * INTO STRICT present FROM bellpush.part WHERE hi IS NOT NULL ORDER BY lo DESC LIMIT 1;
   EXECUTE format('SELECT at_us FROM bellpush.%I ORDER BY seq LIMIT 1', present.name) INTO first_us;
@@ -1749,12 +1781,13 @@ BEGIN
   DELETE FROM bellpush.topic_right WHERE until < now_at;
   DELETE FROM bellpush.token_key WHERE ends_at < now_at;
   RETURN jsonb_build_object('rotated', rotated, 'dropped', dropped, 'busy', busy,
-                            'more', busy OR dropped >= 8);
+                            'more', busy OR dropped >= 8 OR lapsed);
 END $$;
 
 -- What a process says of itself.  In state, "filters" ({"orders/#": 12, …}) feeds the view subscribers.
+-- Gives what presence knows of it: its last turn; NULL: nothing.
 CREATE OR REPLACE FUNCTION bellpush.report(worker text, host text, pid int, open_requests int,
-                                           state jsonb) RETURNS void
+                                           state jsonb) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   INSERT INTO bellpush.worker AS w VALUES ($1, $2, $3, $4, $5, clock_timestamp())
@@ -1764,7 +1797,240 @@ BEGIN
   DELETE FROM bellpush.worker w WHERE w.worker IN (
     SELECT x.worker FROM bellpush.worker x WHERE x.at < clock_timestamp() - interval '1 minute'
     FOR UPDATE SKIP LOCKED);
+  UPDATE bellpush.presence_worker p SET looks = 0 WHERE p.worker IN (
+    SELECT x.worker FROM bellpush.presence_worker x WHERE x.worker = $1 AND x.looks > 0
+    FOR UPDATE SKIP LOCKED);
+  RETURN (SELECT p.turn FROM bellpush.presence_worker p WHERE p.worker = $1);
 END $$;
+
+-- ---------------------------------------------------------------- presence: who is on a topic
+-- A session is somebody's presence on a topic through one connection of one process; the first one
+-- of a name makes it a member, which is told on $presence/TOPIC (`join`), and with the last one it
+-- ends (`leave`).  A member's row and its event are written in one transaction, so whoever reads both
+-- in one snapshot, as who() does, has a list and the place in the log that it belongs to.  In relay
+-- mode the event is numbered a moment later, and may tell what the list has already.
+--
+-- Processes say what has changed, each change once and in their order (turn).  One that dies leaves
+-- its sessions behind: maintain() looks every ten seconds or more whether it has been heard of, and
+-- after four looks in vain takes them away.  Looks are counted, not seconds: after the database was
+-- down or frozen, or its clock was set, everybody has the time of four looks to be heard.
+
+-- Sessions have come and gone: bring the members up to date, and tell of it.  Names are locked in
+-- their order, so that no two wait for each other.
+CREATE OR REPLACE FUNCTION bellpush._presence_settle(nrs bigint[], topics text[], members text[],
+  datas text[], left_topics text[], left_members text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  r record;
+  m bellpush.presence_member;
+  comes boolean;
+  goes boolean;
+  body text;
+  tell_nr bigint[] := '{}';     -- 0: those who go are told first
+  tell_topic text[] := '{}';
+  tell_body text[] := '{}';
+BEGIN
+  <<names>>
+  FOR r IN
+    SELECT x.topic, x.member, count(x.nr) AS came, count(*) - count(x.nr) AS gone, min(x.nr) AS nr,
+           (array_agg(x.data ORDER BY x.nr))[1] AS data
+    FROM (SELECT u.t, u.m, u.n, u.d FROM unnest($1, $2, $3, $4) u(n, t, m, d) UNION ALL
+          SELECT u.t, u.m, NULL, NULL FROM unnest($5, $6) u(t, m)) x(topic, member, nr, data)
+    GROUP BY x.topic, x.member ORDER BY x.topic COLLATE "C", x.member COLLATE "C"
+  LOOP
+    comes := false;
+    goes := false;
+    LOOP
+      SELECT * INTO m FROM bellpush.presence_member p
+        WHERE p.topic = r.topic AND p.member = r.member FOR UPDATE;
+      EXIT WHEN FOUND;
+      CONTINUE names WHEN r.came = 0;
+      INSERT INTO bellpush.presence_member
+        VALUES (r.topic, r.member, r.data::json, clock_timestamp(), r.came) ON CONFLICT DO NOTHING;
+      comes := FOUND; -- else somebody else was quicker
+      EXIT WHEN comes;
+    END LOOP;
+    IF comes THEN
+      NULL;
+    ELSIF m.sessions > r.gone THEN
+      UPDATE bellpush.presence_member p SET sessions = m.sessions - r.gone + r.came
+        WHERE p.topic = r.topic AND p.member = r.member AND r.came <> r.gone;
+    ELSIF r.came = 0 THEN
+      DELETE FROM bellpush.presence_member p WHERE p.topic = r.topic AND p.member = r.member;
+      goes := true;
+    ELSIF m.data::text IS NOT DISTINCT FROM r.data THEN -- from one connection to another: no news
+      UPDATE bellpush.presence_member p SET sessions = r.came
+        WHERE p.topic = r.topic AND p.member = r.member;
+    ELSE
+      UPDATE bellpush.presence_member p
+        SET data = r.data::json, since = clock_timestamp(), sessions = r.came
+        WHERE p.topic = r.topic AND p.member = r.member;
+      goes := true;
+      comes := true;
+    END IF;
+    IF goes THEN
+      tell_nr := array_append(tell_nr, 0::bigint);
+      tell_topic := array_append(tell_topic, r.topic);
+      tell_body := array_append(tell_body, '{"member":' || to_json(r.member) || ',"data":'
+                                           || coalesce(m.data::text, 'null') || '}');
+    END IF;
+    IF comes THEN
+      body := '{"member":' || to_json(r.member) || ',"data":' || coalesce(r.data, 'null') || '}';
+      IF octet_length(body) > 1024 AND octet_length(body) > bellpush._get('max_event_bytes')::bigint THEN
+        RAISE 'bellpush: a member of % bytes is larger than max_event_bytes', octet_length(body)
+          USING ERRCODE = '54000';
+      END IF;
+      tell_nr := array_append(tell_nr, r.nr);
+      tell_topic := array_append(tell_topic, r.topic);
+      tell_body := array_append(tell_body, body);
+    END IF;
+  END LOOP;
+  IF tell_nr <> '{}' THEN
+    INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags)
+      SELECT '$presence/' || u.t, CASE WHEN u.n = 0 THEN 'leave' ELSE 'join' END, 'application/json',
+             NULL, convert_to(u.b, 'UTF8'), 0, 0
+      FROM unnest(tell_nr, tell_topic, tell_body) WITH ORDINALITY u(n, t, b, nr) ORDER BY u.n, u.nr;
+  END IF;
+END $$;
+
+-- What has changed in one process.  after, upto: the arrivals are all that there are of the numbers
+-- after < nr <= upto; who else is there of these has left.  after = 0 begins to say all of it anew,
+-- which is also the cure when the answer is `lost`: the database does not know what the process
+-- believes that it knows (`known`, the last turn that was answered), and nothing was changed.  A
+-- turn that was done already, or overtaken, is not done again.  rejected: arrivals whose topic has
+-- as many members as may be; roughly, for processes count at the same time.
+CREATE OR REPLACE FUNCTION bellpush.presence_change(worker text, turn bigint, known bigint,
+  nrs bigint[], topics text[], members text[], datas text[], departures bigint[], after bigint,
+  upto bigint, topic_max bigint, OUT lost boolean, OUT rejected bigint[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  n int := coalesce(cardinality($4), 0);
+  had bigint;
+  left_topics text[];
+  left_members text[];
+BEGIN
+  lost := false;
+  rejected := '{}';
+  IF coalesce($1, '') = '' OR $2 IS NULL OR $3 IS NULL OR ($9 IS NULL) <> ($10 IS NULL)
+     OR (coalesce(cardinality($5), 0) = n AND coalesce(cardinality($6), 0) = n
+         AND coalesce(cardinality($7), 0) = n) IS NOT TRUE THEN
+    RAISE 'bellpush: these are no arguments of presence_change()' USING ERRCODE = '22023';
+  END IF;
+  PERFORM bellpush._checked(u.t, NULL, NULL, NULL, 0), u.d::json FROM unnest($5, $7) u(t, d);
+  IF EXISTS (SELECT FROM unnest($4, $5, $6) u(nr, t, m)
+             WHERE (u.nr > 0 AND octet_length(u.t) <= 1014 AND left(u.t, 1) <> '$'
+                    AND octet_length(u.m) BETWEEN 1 AND 255 AND u.m COLLATE "C" !~ '[\x01-\x1f\x7f]')
+                   IS NOT TRUE) THEN
+    RAISE 'bellpush: a member has 1 to 255 bytes without control characters, and its topic at most 1014'
+      USING ERRCODE = '22023';
+  END IF;
+
+  LOOP
+    SELECT w.turn INTO had FROM bellpush.presence_worker w WHERE w.worker = $1 FOR UPDATE;
+    EXIT WHEN FOUND;
+    IF $3 > 0 AND $9 IS DISTINCT FROM 0 THEN
+      lost := true;
+      RETURN;
+    END IF;
+    INSERT INTO bellpush.presence_worker (worker, turn) VALUES ($1, 0) ON CONFLICT DO NOTHING;
+  END LOOP;
+  IF had < $3 AND $9 IS DISTINCT FROM 0 THEN
+    lost := true;
+    RETURN;
+  END IF;
+
+  IF had < $2 THEN
+    UPDATE bellpush.presence_worker w SET turn = $2, looks = 0 WHERE w.worker = $1;
+    WITH gone AS (
+      DELETE FROM bellpush.presence_session s
+        WHERE s.worker = $1
+          AND (s.nr IN (SELECT unnest($8))
+               OR s.nr > $9 AND s.nr <= $10 AND s.nr NOT IN (SELECT unnest($4)))
+        RETURNING s.topic, s.member
+    )
+    SELECT array_agg(g.topic), array_agg(g.member) INTO left_topics, left_members FROM gone g;
+    IF $9 IS NULL AND n > 0 THEN
+      WITH fresh AS (
+        SELECT u.t, u.m, row_number() OVER (PARTITION BY u.t ORDER BY min(u.nr)) AS place
+        FROM unnest($4, $5, $6) u(nr, t, m)
+        WHERE NOT EXISTS (SELECT FROM bellpush.presence_member p WHERE p.topic = u.t AND p.member = u.m)
+        GROUP BY u.t, u.m
+      ), room AS (
+        SELECT f.t, $11 - (SELECT count(*) FROM bellpush.presence_member p WHERE p.topic = f.t) AS places
+        FROM (SELECT DISTINCT x.t FROM fresh x) f
+      )
+      SELECT coalesce(array_agg(u.nr ORDER BY u.nr), '{}') INTO rejected
+        FROM unnest($4, $5, $6) u(nr, t, m) JOIN fresh f ON f.t = u.t AND f.m = u.m
+             JOIN room r ON r.t = f.t
+        WHERE f.place > r.places;
+    END IF;
+    WITH arrived AS (
+      INSERT INTO bellpush.presence_session AS s (worker, nr, topic, member)
+        SELECT $1, u.nr, u.t, u.m FROM unnest($4, $5, $6) u(nr, t, m)
+        WHERE u.nr NOT IN (SELECT unnest(presence_change.rejected))
+        ON CONFLICT DO NOTHING RETURNING s.nr
+    )
+    SELECT array_agg(u.nr), array_agg(u.t), array_agg(u.m), array_agg(u.d) INTO nrs, topics, members, datas
+      FROM unnest($4, $5, $6, $7) u(nr, t, m, d) JOIN arrived a ON a.nr = u.nr;
+    PERFORM bellpush._presence_settle(nrs, topics, members, datas, left_topics, left_members);
+  ELSE -- done already: who is not there was rejected then, or has been overtaken
+    SELECT coalesce(array_agg(u.nr ORDER BY u.nr), '{}') INTO rejected FROM unnest($4) u(nr)
+      WHERE NOT EXISTS (SELECT FROM bellpush.presence_session s WHERE s.worker = $1 AND s.nr = u.nr);
+  END IF;
+END $$;
+
+-- One look after the processes; true: more sessions of the silent ones are left.
+CREATE OR REPLACE FUNCTION bellpush._presence_lapse(max_rows int) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  silent text;
+  left_topics text[];
+  left_members text[];
+BEGIN
+  UPDATE bellpush.presence_worker p SET looks = p.looks + 1, looked_at = clock_timestamp()
+    WHERE p.worker IN (
+      SELECT x.worker FROM bellpush.presence_worker x
+      WHERE x.looked_at NOT BETWEEN clock_timestamp() - interval '10 seconds' AND clock_timestamp()
+      FOR UPDATE SKIP LOCKED);
+  FOR silent IN SELECT p.worker FROM bellpush.presence_worker p WHERE p.looks >= 4
+                ORDER BY p.worker FOR UPDATE SKIP LOCKED LOOP
+    WITH gone AS (
+      DELETE FROM bellpush.presence_session s
+        WHERE s.worker = silent AND s.nr IN (
+          SELECT x.nr FROM bellpush.presence_session x WHERE x.worker = silent
+          ORDER BY x.nr LIMIT max_rows)
+        RETURNING s.topic, s.member
+    )
+    SELECT array_agg(g.topic), array_agg(g.member) INTO left_topics, left_members FROM gone g;
+    IF left_topics IS NULL THEN
+      DELETE FROM bellpush.presence_worker p WHERE p.worker = silent;
+    ELSE
+      UPDATE bellpush.presence_worker p SET turn = -1 WHERE p.worker = silent; -- should it come back
+      PERFORM bellpush._presence_settle('{}', '{}', '{}', '{}', left_topics, left_members);
+      RETURN true; -- the others later: one worker, then its members (the order of locks)
+    END IF;
+  END LOOP;
+  RETURN false;
+END $$;
+
+-- Who is there, by name, the first so many.  The last row (member NULL) says as of which place in
+-- the log that is (epoch, head), and how many there are in all (total).  STABLE: one snapshot.
+CREATE OR REPLACE FUNCTION bellpush.who(topic text, max_rows int, OUT member text, OUT data text,
+  OUT since_us bigint, OUT sessions int, OUT epoch text, OUT head bigint, OUT total bigint)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+    SELECT p.member, p.data::text, bellpush._us(p.since), p.sessions, NULL::text, NULL::bigint, NULL::bigint
+    FROM bellpush.presence_member p WHERE p.topic = $1 ORDER BY p.member LIMIT $2;
+  RETURN QUERY
+    SELECT NULL::text, NULL::text, NULL::bigint, NULL::int, s.epoch, bellpush._head(),
+           (SELECT count(*) FROM bellpush.presence_member p WHERE p.topic = $1)
+    FROM bellpush.state s;
+END $$;
+
+CREATE OR REPLACE VIEW bellpush.present AS
+  SELECT topic, member, data, since, sessions FROM bellpush.presence_member;
 
 -- ---------------------------------------------------------------- views, for people
 
@@ -1871,11 +2137,11 @@ BEGIN
              AND proname IN ('hello', 'read', 'replay', 'locate', 'cursor', 'last_values',
                              'publish_batch', 'publish_once', 'record', 'relay', 'relay_sleep',
                              'relay_wake', 'listening', 'housekeeper', 'maintain', 'report', 'gate',
-                             'may', 'hook_of') LOOP
+                             'may', 'hook_of', 'presence_change', 'who') LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', f, who);
   END LOOP;
   EXECUTE format('GRANT SELECT ON bellpush.stats, bellpush.settings, bellpush.workers, '
-                 'bellpush.subscribers TO %s', who);
+                 'bellpush.subscribers, bellpush.present TO %s', who);
 END $$;
 
 -- May hand out tokens and rights, and take them back: for the site's login.

@@ -375,6 +375,116 @@ static void answer_hook(struct source_call *call, const PGresult *result)
     pg_call_free(call);
 }
 
+/* ---- presence -----------------------------------------------------------------------------------
+ */
+
+struct source_call *pg_call_presence(const char *worker, const struct changes *c)
+{
+    enum { NR, TOPIC, MEMBER, DATA, DEPARTURE };
+    struct source_call *call =
+        call_new(PG_PRESENCE, "SELECT lost, rejected FROM bellpush.presence_change($1, $2, $3, $4,"
+                              " $5, $6, $7, $8, $9, $10, $11)");
+
+    if (!call)
+        return NULL;
+    struct pg_array *a = call->arrays;
+    buf_puts(&call->text, worker);
+    for (int i = NR; i <= DEPARTURE; i++)
+        pg_array_begin(&a[i], i == NR || i == DEPARTURE ? PG_INT8 : PG_TEXT);
+    for (size_t i = 0; i < c->n; i++) {
+        pg_array_put_int8(&a[NR], c->arrivals[i].nr);
+        pg_array_put(&a[TOPIC], c->arrivals[i].topic);
+        pg_array_put(&a[MEMBER], c->arrivals[i].name);
+        pg_array_put(&a[DATA], or_null(c->arrivals[i].data));
+    }
+    for (size_t i = 0; i < c->departure_n; i++)
+        pg_array_put_int8(&a[DEPARTURE], c->departures[i]);
+    param(call, PG_TEXT, buf_slice(&call->text));
+    param_int8(call, call->numbers[0], c->turn);
+    param_int8(call, call->numbers[1], c->known);
+    bool whole = buf_rc(&call->text) == RC_OK;
+    for (int i = NR; i <= DEPARTURE; i++)
+        whole &=
+            param_array(call, i == NR || i == DEPARTURE ? PG_INT8_ARRAY : PG_TEXT_ARRAY, &a[i]);
+    if (!whole) {
+        pg_call_free(call);
+        return NULL;
+    }
+    if (c->anew) {
+        param_int8(call, call->numbers[2], c->after);
+        param_int8(call, call->numbers[3], c->upto);
+    } else {
+        param(call, PG_INT8, SLICE_NONE);
+        param(call, PG_INT8, SLICE_NONE);
+    }
+    param_int8(call, call->numbers[4], c->topic_max);
+    return call;
+}
+
+static void answer_presence(struct source_call *call, const PGresult *result)
+{
+    struct changed changed = { .rc = RC_OK, .why = "" };
+    struct slice rejected = pg_field(result, 0, 1);
+    int64_t *full = NULL;
+
+    if (PQntuples(result) != 1 || !rejected.at ||
+        pg_array_read_int8(rejected, &full, &changed.n) != RC_OK) {
+        pg_call_fail(call, RC_SOURCE, "presence_change() gave an answer that is not understood");
+        return;
+    }
+    changed.lost = pg_field_true(result, 0, 0);
+    changed.full = full;
+    call->fn.changed(call->arg, &changed);
+    free(full);
+    pg_call_free(call);
+}
+
+struct source_call *pg_call_who(struct slice topic, size_t most)
+{
+    struct source_call *call =
+        call_new(PG_WHO, "SELECT member, data, since_us, sessions, epoch, head, total"
+                         " FROM bellpush.who($1, $2)");
+
+    if (!call)
+        return NULL;
+    buf_put(&call->text, topic);
+    if (buf_rc(&call->text) != RC_OK) {
+        pg_call_free(call);
+        return NULL;
+    }
+    param(call, PG_TEXT, buf_slice(&call->text));
+    param_int4(call, call->numbers[0], (int32_t)most);
+    return call;
+}
+
+static void answer_who(struct source_call *call, const PGresult *result)
+{
+    enum { MEMBER, DATA, SINCE, SESSIONS, EPOCH, HEAD, TOTAL };
+    int n = PQntuples(result) - 1; /* the last row is about all of them */
+    struct slice epoch = n >= 0 ? pg_field(result, n, EPOCH) : SLICE_NONE;
+    struct present *members = n >= 0 ? calloc((size_t)n + 1, sizeof(*members)) : NULL;
+
+    if (!epoch.at || epoch.len > EPOCH_MAX || !members) {
+        enum rc rc = n >= 0 && !members ? RC_NOMEM : RC_SOURCE;
+        free(members);
+        pg_call_fail(call, rc, "who() gave an answer that is not understood");
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        members[i] = (struct present){ .name = pg_field(result, i, MEMBER),
+                                       .data = pg_field(result, i, DATA),
+                                       .since_us = pg_field_number(result, i, SINCE, 0),
+                                       .sessions = pg_field_number(result, i, SESSIONS, 0) };
+    call->fn.called(call->arg, &(struct roll){ .rc = RC_OK,
+                                               .epoch = epoch.at, /* libpq ends it with a NUL */
+                                               .head = pg_field_number(result, n, HEAD, 0),
+                                               .members = members,
+                                               .n = (size_t)n,
+                                               .count = pg_field_number(result, n, TOTAL, 0) });
+    free(members);
+    pg_call_free(call);
+}
+
 /* ---- the end of each ----------------------------------------------------------------------------
  */
 
@@ -400,6 +510,12 @@ void pg_call_answer(struct source_call *call, const PGresult *result, const char
     case PG_HOOK:
         answer_hook(call, result);
         return;
+    case PG_PRESENCE:
+        answer_presence(call, result);
+        return;
+    case PG_WHO:
+        answer_who(call, result);
+        return;
     case PG_NOTIFY:
         pg_call_free(call);
         return;
@@ -419,5 +535,10 @@ void pg_call_fail(struct source_call *call, enum rc rc, const char *why)
         call->fn.answered(call->arg, &(struct answers){ .rc = rc });
     else if (!call->cancelled && call->kind == PG_HOOK)
         call->fn.hooked(call->arg, &(struct hook){ .rc = rc == RC_DENIED ? RC_SOURCE : rc });
+    else if (!call->cancelled && call->kind == PG_PRESENCE) /* only its own words are its fault */
+        call->fn.changed(call->arg,
+                         &(struct changed){ .rc = call->refused ? rc : RC_SOURCE, .why = why });
+    else if (!call->cancelled && call->kind == PG_WHO)
+        call->fn.called(call->arg, &(struct roll){ .rc = rc, .epoch = "" });
     pg_call_free(call);
 }

@@ -9,7 +9,16 @@
 #include "core/source.h"
 #include "sql/pg_conn.h"
 
-enum pg_call_kind { PG_PUBLISH, PG_REPLAY, PG_LOCATE, PG_NOTIFY, PG_MAY, PG_HOOK };
+enum pg_call_kind {
+    PG_PUBLISH,
+    PG_REPLAY,
+    PG_LOCATE,
+    PG_NOTIFY,
+    PG_MAY,
+    PG_HOOK,
+    PG_PRESENCE,
+    PG_WHO,
+};
 
 struct source_call {
     /* the pool's */
@@ -20,14 +29,15 @@ struct source_call {
     unsigned tries;
     bool cancelled; /* nobody wants the answer */
     bool failed;
-    enum rc rc; /* failed: why */
+    bool refused; /* failed: the database does not take the input */
+    enum rc rc;   /* failed: why */
     char why[PG_WHY_MAX];
     /* the question */
     enum pg_call_kind kind;
     bool has_key;
     bool uncertain; /* a publish that left, and whose answer never came */
     const char *sql;
-    struct pg_param params[10];
+    struct pg_param params[11];
     size_t n;
     size_t bytes;  /* of memory, roughly */
     int64_t after; /* replay */
@@ -35,13 +45,15 @@ struct source_call {
     size_t names;  /* may */
     struct pg_array arrays[10];
     struct buf text;
-    char numbers[4][8];
+    char numbers[6][8];
     union {
         published_fn *published;
         replayed_fn *replayed;
         located_fn *located;
         answered_fn *answered;
         hooked_fn *hooked;
+        changed_fn *changed;
+        called_fn *called;
     } fn;
     void *arg;
 };
@@ -53,6 +65,8 @@ struct source_call *pg_call_locate(int64_t time_us) MUST_USE;
 struct source_call *pg_call_may(struct slice who, enum verb, const struct slice *names,
                                 size_t n) MUST_USE;
 struct source_call *pg_call_hook(struct slice name) MUST_USE;
+struct source_call *pg_call_presence(const char *worker, const struct changes *) MUST_USE;
+struct source_call *pg_call_who(struct slice topic, size_t most) MUST_USE;
 /* NOTIFY channel: a probe; has no callback. */
 struct source_call *pg_call_notify(const char *channel) MUST_USE;
 void pg_call_free(struct source_call *);

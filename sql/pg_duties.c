@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/presence.h"
 #include "sql/pg_listen_priv.h"
 #include "sql/pg_report.h"
 #include "sql/pg_rows.h"
@@ -263,6 +264,16 @@ void pg_duty_record(struct pg_listen *l)
 /* ---- report -------------------------------------------------------------------------------------
  */
 
+/* It also says what the database knows of our members. */
+static void on_reported(void *arg, const PGresult *result, const char *why)
+{
+    struct pg_listen *l = arg;
+
+    if (result && pg_error_none(result))
+        presence_known(l->server->presence, l->presence_turn, pg_field_number(result, 0, 0, 0));
+    on_done(arg, result, why);
+}
+
 void pg_duty_report(struct pg_listen *l)
 {
     struct buf state = BUF_EMPTY;
@@ -270,6 +281,7 @@ void pg_duty_report(struct pg_listen *l)
 
     l->want_report = false;
     l->report_ms = pg_listen_now(l);
+    l->presence_turn = presence_turn(l->server->presence);
     gethostname(host, sizeof(host) - 1);
     pg_put_int4(pid, getpid());
     pg_put_int4(open, (int32_t)l->server->open_count);
@@ -281,6 +293,6 @@ void pg_duty_report(struct pg_listen *l)
     };
     if (buf_rc(&state) == RC_OK)
         (void)!pg_conn_ask(l->conn, "SELECT bellpush.report($1, $2, $3, $4, $5::jsonb)", params,
-                           LENGTH(params), pg_listen_patience(l), on_done, l);
+                           LENGTH(params), pg_listen_patience(l), on_reported, l);
     buf_fini(&state);
 }

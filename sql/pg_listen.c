@@ -32,7 +32,7 @@
 #include "sql/pg_rows.h"
 
 enum {
-    SCHEMA_VERSION = 2, /* that this program speaks */
+    SCHEMA_VERSION = 3, /* that this program speaks */
     PAGE_ROWS = 1000,
     PAGE_BYTES = 4 << 20,
     HELLO_MIN_MS = 200, /* not more often, whatever rings */
@@ -495,6 +495,11 @@ void pg_listen_poke(struct pg_listen *l)
         pg_listen_want_read(l);
         pg_listen_next(l);
     }
+}
+
+const char *pg_listen_worker(const struct pg_listen *l)
+{
+    return l->worker;
 }
 
 int64_t pg_listen_contact_ms(const struct pg_listen *l)

@@ -58,7 +58,8 @@ struct pg_listen {
     uint64_t
         vacant_ms; /* since when nobody has been housekeeper, as far as we saw; 0: somebody is */
     uint64_t gate_hash; /* of what the gate was told last; 0: nothing yet */
-    uint64_t asked_ms;  /* the read under way was sent */
+    int64_t presence_turn; /* when the report under way was sent */
+    uint64_t asked_ms;     /* the read under way was sent */
     struct log_flood trouble;
 };
 

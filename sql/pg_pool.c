@@ -254,6 +254,7 @@ static void on_refused(struct pg_pool *p, struct source_call *call, const PGresu
         log_seldom(&p->server->log, &p->refusals, uv_now(p->loop->uv), LOG_WARN,
                    "database refuses %s: %s (%s)",
                    call->kind == PG_PUBLISH ? "a publish" : "a question", why, state);
+    call->refused = rc == RC_SYNTAX || rc == RC_LIMIT;
     fail_soon(p, call, rc, said ? said : why);
 }
 

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "core/presence.h"
 #include "core/source.h"
 #include "core/topic.h"
 #include "sql/pg_dial.h"
@@ -100,6 +101,7 @@ void source_free(struct source *s, void (*done)(void *arg), void *arg)
             done(arg);
         return;
     }
+    presence_stop(s->server->presence);
     dismantle(s);
     s->done = done;
     s->arg = arg;
@@ -174,6 +176,30 @@ struct source_call *source_hook(struct source *s, struct slice name, hooked_fn *
 
     if (call) {
         call->fn.hooked = fn;
+        call->arg = arg;
+    }
+    return take(s, call);
+}
+
+struct source_call *source_presence(struct source *s, const struct changes *changes, changed_fn *fn,
+                                    void *arg)
+{
+    struct source_call *call = pg_call_presence(pg_listen_worker(s->listen), changes);
+
+    if (call) {
+        call->fn.changed = fn;
+        call->arg = arg;
+    }
+    return take(s, call);
+}
+
+struct source_call *source_who(struct source *s, struct slice topic, size_t most, called_fn *fn,
+                               void *arg)
+{
+    struct source_call *call = pg_call_who(topic, most);
+
+    if (call) {
+        call->fn.called = fn;
         call->arg = arg;
     }
     return take(s, call);

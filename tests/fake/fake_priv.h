@@ -1,5 +1,5 @@
 /*
- * fake_priv.h - the fake source from inside, for the two files that it is made of.
+ * fake_priv.h - the fake source from inside, for the three files that it is made of.
  */
 #ifndef TESTS_FAKE_FAKE_PRIV_H
 #define TESTS_FAKE_FAKE_PRIV_H
@@ -8,7 +8,15 @@
 
 enum { CALLS_MAX = 256, KEYS_MAX = 256 };
 
-enum call_kind { CALL_PUBLISH, CALL_REPLAY, CALL_LOCATE, CALL_MAY, CALL_HOOK };
+enum call_kind {
+    CALL_PUBLISH,
+    CALL_REPLAY,
+    CALL_LOCATE,
+    CALL_MAY,
+    CALL_HOOK,
+    CALL_PRESENCE,
+    CALL_WHO,
+};
 
 struct source_call {
     struct source_call *next;
@@ -21,6 +29,8 @@ struct source_call {
         located_fn *located;
         answered_fn *answered;
         hooked_fn *hooked;
+        changed_fn *changed;
+        called_fn *called;
     } fn;
     /* publish */
     struct event **events; /* without number or time yet; NULL: refused */
@@ -35,8 +45,10 @@ struct source_call {
     int64_t *seqs;
     /* replay, locate */
     int64_t after, time_us;
-    char **filters; /* and the names of may() */
-    /* may, hook: who, or the hook's name */
+    char **filters;               /* and the names of may() */
+    struct fake_changes *changes; /* presence */
+    size_t n_most;                /* who */
+    /* may, hook, who: who, the hook's name, the topic */
     char *text;
     enum verb verb;
 };
@@ -58,6 +70,24 @@ struct fake_gate { /* what bellpush.gate() would say, and bellpush.may() */
     size_t asked; /* questions answered */
 };
 
+struct fake_session {
+    int64_t nr; /* 0: another process's */
+    char *topic, *name;
+};
+
+struct fake_present {
+    char *topic, *name, *data;
+    int64_t since_us, sessions;
+};
+
+struct fake_presence {
+    struct fake_session *sessions;
+    struct fake_present *members;
+    size_t session_n, member_n, statements;
+    int64_t turn;
+    bool under_way, uncertain, takes_place;
+};
+
 struct source {
     struct server *server;
     uv_timer_t timer;
@@ -69,6 +99,7 @@ struct source {
     struct source_call *calls, **calls_end;
     size_t call_count;
     struct fake_gate gate;
+    struct fake_presence presence;
     struct fake_key keys[KEYS_MAX];
     size_t key_count;
     void (*done)(void *);
@@ -84,5 +115,11 @@ void *fake_must(void *memory); /* aborts on NULL */
 void fake_gate_tell(struct source *);
 void fake_answer_may(struct source *, struct source_call *);
 void fake_answer_hook(struct source *, struct source_call *);
+
+/* fake_presence.c */
+void fake_answer_presence(struct source *, struct source_call *);
+void fake_answer_who(struct source *, struct source_call *);
+void fake_changes_free(struct fake_changes *); /* NULL: nothing happens */
+void fake_presence_free(struct source *);
 
 #endif

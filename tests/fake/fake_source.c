@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/presence.h"
 #include "core/topic.h"
 #include "core/wall.h"
 
@@ -66,6 +67,7 @@ static void call_free(struct source_call *c)
     free(c->key);
     free(c->why);
     free(c->text);
+    fake_changes_free(c->changes);
     free(c->seqs);
     free(c);
 }
@@ -99,7 +101,9 @@ void source_free(struct source *s, void (*done)(void *arg), void *arg)
         next = c->next;
         call_free(c);
     }
+    presence_stop(s->server->presence);
     log_clear(s);
+    fake_presence_free(s);
     s->done = done;
     s->done_arg = arg;
     uv_close((uv_handle_t *)&s->timer, on_closed);
@@ -536,6 +540,12 @@ static void on_timer(uv_timer_t *timer)
             break;
         case CALL_HOOK:
             fake_answer_hook(s, todo);
+            break;
+        case CALL_PRESENCE:
+            fake_answer_presence(s, todo);
+            break;
+        case CALL_WHO:
+            fake_answer_who(s, todo);
             break;
         }
         call_free(todo);

@@ -45,6 +45,24 @@ size_t fake_asked(const struct source *); /* questions that may() was asked */
 /* The one webhook there is; lent.  NULL: none. */
 void fake_hook(struct source *, const char *name, const struct hook *);
 
+/* --- presence ------------------------------------------------------------------------------ */
+
+/* Somebody joins or leaves through another process; data: JSON, or NULL. */
+void fake_join(struct source *, const char *topic, const char *name, const char *data);
+void fake_leave(struct source *, const char *topic, const char *name);
+
+/* Names that begin with '!' are refused by the database: RC_SYNTAX. */
+
+/* The lease of this process has ended: its members have left.  It learns so from the next
+   statement, or from fake_report(), which the real one does every ten seconds. */
+void fake_lapse(struct source *);
+void fake_report(struct source *);
+
+/* The next statement's answer is lost with its connection; did it take place? */
+void fake_uncertain(struct source *, int takes_place);
+
+size_t fake_statements(const struct source *); /* of presence, answered */
+
 size_t fake_calls(const struct source *); /* questions under way */
 
 #endif
