@@ -87,6 +87,13 @@ static const struct setting table[] = {
     { "queue_age",        TIME,   AT(queue_age_ms),     "30s",    10, 24 * HOUR, NULL,
       "and closed when it takes nothing for so long" },
 
+    { "ws_ping",          TIME,   AT(ws_ping_ms),       "30s",    10, HOUR, NULL,
+      "a WebSocket peer that is silent for so long is pinged, and closed if it stays silent" },
+    { "ws_deflate",       CHOICE, AT(ws_deflate),       "yes",    0, 0, "yes|no",
+      "compress WebSocket messages for peers that offer it (permessage-deflate)" },
+    { "ws_echo",          CHOICE, AT(ws_echo),          "no",     0, 0, "no|yes",
+      "answer /ws/echo with what is said there, for conformance suites" },
+
     { "publish_key",      SECRET, AT(publish_key),      "",       0, 0, NULL,
       "key for publishing over HTTP; empty and no file: nobody may" },
     { "publish_key_file", TEXT,   AT(publish_key_file), "",       0, 0, NULL,

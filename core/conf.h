@@ -51,6 +51,9 @@ struct conf {
     int64_t stream_bytes; /* /stream ends cleanly after so many; 0: never */
     int64_t queue_bytes;  /* a slow reader is paused above */
     int64_t queue_age_ms; /* and closed when it takes nothing for so long */
+    int64_t ws_ping_ms;   /* a WebSocket peer that is silent is asked whether it is there */
+    char *ws_deflate;     /* yes | no: permessage-deflate, where the peer offers it */
+    char *ws_echo;        /* yes | no: /ws/echo, for conformance suites */
     /* rights */
     char *publish_key, *publish_key_file;
     char *token_key, *token_key_file; /* HS256 secret of tokens */

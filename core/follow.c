@@ -16,6 +16,7 @@
  */
 #include "core/follow.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/server.h"
@@ -313,6 +314,13 @@ void follow_interrupt(struct follow *f, enum gap_reason reason, int64_t continue
 
 /* ---- the reader's side ---------------------------------------------------------------------- */
 
+static void set_doubts(struct follow *f, const struct slice *filters, size_t n)
+{
+    f->doubts = false;
+    for (size_t i = 0; i < n; i++)
+        f->doubts |= gate_doubts(f->server->gate, &f->who, filters[i]);
+}
+
 enum rc follow_start(struct follow *f, struct server *s, const struct follow_ops *ops,
                      const struct slice *filters, size_t n, const struct since *since)
 {
@@ -327,8 +335,7 @@ enum rc follow_start(struct follow *f, struct server *s, const struct follow_ops
         since_drop(f);
         return RC_NOMEM;
     }
-    for (size_t i = 0; i < n; i++)
-        f->doubts |= gate_doubts(s->gate, &f->who, filters[i]);
+    set_doubts(f, filters, n);
     f->who = who_ref(&f->who);
     f->next = s->followers;
     f->link = &s->followers;
@@ -338,6 +345,42 @@ enum rc follow_start(struct follow *f, struct server *s, const struct follow_ops
     f->state = STATE_WAITING;
     if (s->epoch[0])
         find_place(f);
+    return RC_OK;
+}
+
+bool follow_pause(struct follow *f)
+{
+    switch ((enum state)f->state) {
+    case STATE_LIVE:
+        f->seq = follow_cursor(f);
+        break;
+    case STATE_REPLAYING:
+        source_cancel(f->call);
+        f->call = NULL;
+        break;
+    case STATE_PAUSED:
+        return true;
+    case STATE_NONE:
+    case STATE_WAITING:
+    case STATE_LOCATING:
+    case STATE_WALKING:
+        return false;
+    }
+    pause_reader(f);
+    return true;
+}
+
+enum rc follow_change(struct follow *f, const struct slice *filters, size_t n,
+                      const struct who *who)
+{
+    struct who old = f->who;
+
+    assert(f->state == STATE_PAUSED);
+    if (hub_resubscribe(f->server->hub, &f->sub, filters, n) != RC_OK)
+        return RC_NOMEM;
+    f->who = who_ref(who);
+    who_unref(&old);
+    set_doubts(f, filters, n);
     return RC_OK;
 }
 

@@ -77,7 +77,16 @@ enum rc follow_start(struct follow *, struct server *, const struct follow_ops *
                      const struct slice *filters, size_t n, const struct since *) MUST_USE;
 
 void follow_resume(struct follow *); /* room again; not paused: nothing happens */
-void follow_stop(struct follow *);   /* no further callbacks; not started: nothing happens */
+/* Hand out nothing until follow_resume().  False: its place is not known yet, it cannot be. */
+bool follow_pause(struct follow *) MUST_USE;
+
+/*
+ * Paused, and goes on with other filters, perhaps as somebody else (who is lent; takes a reference
+ * of its own); its place stays.  RC_NOMEM: nothing has changed.
+ */
+enum rc follow_change(struct follow *, const struct slice *filters, size_t n,
+                      const struct who *) MUST_USE;
+void follow_stop(struct follow *); /* no further callbacks; not started: nothing happens */
 
 /* The number up to which this reader has everything: its cursor.  -1: not known yet. */
 int64_t follow_cursor(const struct follow *);

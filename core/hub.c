@@ -293,26 +293,53 @@ static void unlink_all(struct hub *hub, struct links *links)
     free(links);
 }
 
-enum rc hub_subscribe(struct hub *hub, struct subscriber *s, const struct slice *filters, size_t n)
+static bool is_among(const struct links *links, const struct hub_link *link)
 {
-    assert(!s->links && n > 0);
+    return link && link >= links->at && link < links->at + links->n;
+}
+
+/* NULL: no memory, and nothing has changed. */
+static struct links *links_new(struct hub *hub, struct subscriber *s, const struct slice *filters,
+                               size_t n)
+{
     struct links *links = malloc(sizeof *links + n * sizeof links->at[0]);
     if (!links)
-        return RC_NOMEM;
+        return NULL;
     links->n = 0;
     for (size_t i = 0; i < n; i++) {
         struct node *node = intern(hub, filters[i]);
         if (!node) {
             unlink_all(hub, links);
-            return RC_NOMEM;
+            return NULL;
         }
         /* New links come first in their list, so a filter given twice is seen at once. */
-        if (!node->links || node->links->subscriber != s)
+        if (!is_among(links, node->links))
             link_up(hub, &links->at[links->n++], s, node);
     }
+    return links;
+}
+
+enum rc hub_subscribe(struct hub *hub, struct subscriber *s, const struct slice *filters, size_t n)
+{
+    assert(!s->links && n > 0);
+    struct links *links = links_new(hub, s, filters, n);
+    if (!links)
+        return RC_NOMEM;
     s->links = links->at;
     s->told = hub->walks;
     hub->subscribers++;
+    return RC_OK;
+}
+
+enum rc hub_resubscribe(struct hub *hub, struct subscriber *s, const struct slice *filters,
+                        size_t n)
+{
+    assert(s->links && n > 0 && !hub->walking);
+    struct links *old = links_of(s), *links = links_new(hub, s, filters, n);
+    if (!links)
+        return RC_NOMEM;
+    s->links = links->at;
+    unlink_all(hub, old);
     return RC_OK;
 }
 

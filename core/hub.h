@@ -31,6 +31,10 @@ void hub_free(struct hub *);        /* all must have unsubscribed */
 /* Subscribe to n (>= 1) valid filters at once; copies them.  RC_NOMEM: nothing was subscribed. */
 enum rc hub_subscribe(struct hub *, struct subscriber *, const struct slice *filters,
                       size_t n) MUST_USE;
+/* It is subscribed: to these from now on, instead.  RC_NOMEM: to what it was.  Not from within
+   deliver(). */
+enum rc hub_resubscribe(struct hub *, struct subscriber *, const struct slice *filters,
+                        size_t n) MUST_USE;
 void hub_unsubscribe(struct hub *, struct subscriber *); /* not subscribed: nothing happens */
 
 /* Tell every matching subscriber; returns how many were told.  Not from within deliver(). */

@@ -13,6 +13,22 @@ static const char *const end_names[] = {
     [END_REVOKED] = "revoked", [END_ASK] = "ask",         [END_POLL] = "poll",
 };
 
+const char *end_name(enum end_reason reason)
+{
+    return end_names[reason];
+}
+
+unsigned end_close_code(enum end_reason reason)
+{
+    enum { POLICY = 1008, TROUBLE = 1011, RESTART = 1012, LATER = 1013 };
+    static const uint16_t codes[] = {
+        [END_SLOW] = POLICY,    [END_BYTES] = LATER,     [END_HOLD] = LATER,
+        [END_DRAIN] = RESTART,  [END_TROUBLE] = TROUBLE, [END_EXPIRED] = POLICY,
+        [END_REVOKED] = POLICY, [END_ASK] = RESTART,
+    };
+    return codes[reason];
+}
+
 static void put_padding(struct buf *out)
 {
     static const char blanks[] = "                                                                ";
@@ -187,6 +203,13 @@ static void frame_end(struct buf *out, enum end_reason reason, const char *curso
     buf_puts(out, ")</script>\n");
 }
 
+/* That the peer is there is what ping and pong find out: only a place that has moved is told. */
+static void messages_beat(struct buf *out, const char *cursor)
+{
+    if (*cursor)
+        encode_beat(out, cursor);
+}
+
 const struct face faces[] = {
     [FACE_SSE] = { "text/event-stream", ENC_SSE, false, sse_prelude, sse_place, sse_beat, sse_gap,
                    sse_auth, sse_end },
@@ -202,4 +225,6 @@ const struct face faces[] = {
                            lines_beat, lines_gap, lines_auth, lines_end },
     [FACE_FRAME] = { "text/html; charset=utf-8", ENC_FRAME, true, frame_prelude, frame_beat,
                      frame_beat, frame_gap, frame_auth, frame_end },
+    [FACE_MESSAGES] = { "", ENC_JSON, false, put_hello, messages_beat, messages_beat, encode_gap,
+                        encode_auth, put_end },
 };

@@ -7,6 +7,7 @@
  *      SSE_TOLD    the same objects as server-sent events, named by their type: a script that has
  * only an EventSource hears them too.  The one wire text of www/bellpush.js, whatever carries it:
  * streams, the bodies of /poll, WebSocket frames
+ *      MESSAGES    the same objects, each a message of a WebSocket
  */
 #ifndef HANDLERS_FACE_H
 #define HANDLERS_FACE_H
@@ -34,6 +35,10 @@ struct face_hello {
     struct slice callback; /* of FRAME */
 };
 
+/* The word for it, and the code with which a WebSocket is closed for it (RFC 6455 section 7.4). */
+const char *end_name(enum end_reason);
+unsigned end_close_code(enum end_reason);
+
 struct face {
     const char *content_type;
     enum encoding encoding;
@@ -56,6 +61,7 @@ enum face_name {
     FACE_LINES,
     FACE_LINES_CLOUD,
     FACE_FRAME,
+    FACE_MESSAGES,
 };
 
 extern const struct face faces[];

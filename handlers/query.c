@@ -158,7 +158,7 @@ static enum rc read_format(struct query *q, struct slice value, const struct con
             return RC_OK;
         }
     return syntax(q, "format must be raw, json or sse for /events, sse for /poll, ndjson or frame "
-                     "for /stream, or cloudevents");
+                     "for /stream, json or sse for /ws, or cloudevents");
 }
 
 static enum rc read_flag(struct query *q, struct slice value, bool *out, const char *why)

@@ -11,6 +11,7 @@
 #include "handlers/meter.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
+#include "handlers/talk.h"
 
 enum method { METHOD_GET = 1, METHOD_HEAD = 2, METHOD_POST = 4, METHOD_OPTIONS = 8 };
 
@@ -27,6 +28,9 @@ static const struct route {
     { "/events", READ, stream_events, true },
     { "/poll", READ, poll_serve, true },
     { "/stream", READ, stream_lines, true },
+    { "/ws", METHOD_GET, socket_serve, true },
+    { "/ws/echo", METHOD_GET, socket_echo, false },
+    { TALK_PATH, METHOD_POST, talk_serve, true },
     { "/publish", METHOD_POST, publish_serve, true },
     { "/hook/", READ | METHOD_POST | METHOD_OPTIONS, hook_serve, false },
     { "/status", READ, status_serve, false },
@@ -155,6 +159,8 @@ static void serve_help(const struct visit *v)
         "GET  /poll?topic=T      long-poll: {\"events\":[...],\"next\":CURSOR}; go on with "
         "since=CURSOR\n"
         "GET  /stream?topic=T    newline-delimited JSON; format=frame for the oldest browsers\n"
+        "GET  /ws?topic=T        the same over a WebSocket (bellpushd only); subprotocol "
+        "bellpush.v1.json\n"
         "POST /publish?topic=T   the body is the event; Authorization: Bearer KEY\n"
         "POST /hook/NAME         a webhook that bellpush.define_hook() has defined\n"
         "GET  /status /ready /metrics\n"

@@ -8,13 +8,17 @@
 
 #include "handlers/visit.h"
 
-void stream_events(const struct visit *);  /* GET /events: server-sent events */
-void stream_lines(const struct visit *);   /* GET /stream: NDJSON, forever-frame */
-void poll_serve(const struct visit *);     /* GET /poll */
-void publish_serve(const struct visit *);  /* POST /publish */
-void hook_serve(const struct visit *);     /* POST /hook/NAME, and GET for handshakes */
-void status_serve(const struct visit *);   /* GET /status */
-void status_ready(const struct visit *);   /* GET /ready */
-void status_metrics(const struct visit *); /* GET /metrics */
+void stream_events(const struct visit *);   /* GET /events: server-sent events */
+void stream_lines(const struct visit *);    /* GET /stream: NDJSON, forever-frame */
+void socket_serve(const struct visit *);    /* GET /ws: WebSockets, plain and bellpush.v1.json */
+void socket_echo(const struct visit *);     /* GET /ws/echo */
+void stream_messages(const struct visit *); /* the plain ones */
+void talk_serve(const struct visit *);      /* one message of a conversation */
+void poll_serve(const struct visit *);      /* GET /poll */
+void publish_serve(const struct visit *);   /* POST /publish */
+void hook_serve(const struct visit *);      /* POST /hook/NAME, and GET for handshakes */
+void status_serve(const struct visit *);    /* GET /status */
+void status_ready(const struct visit *);    /* GET /ready */
+void status_metrics(const struct visit *);  /* GET /metrics */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * stream.c - GET /events and GET /stream: one thing with several faces.
+ * stream.c - GET /events, GET /stream and GET /ws: one thing with several faces.
  *
  * A stream says something at once (so that proxies pass the head on), then events as they come, and
  * in silence a heartbeat.  The heartbeat carries the reader's place in the log where that has moved
@@ -22,44 +22,23 @@
  *
  * A thousand streams are a thousand of these structs: it has no strings and no buffers.
  */
+#include "handlers/stream.h"
+
 #include <sodium.h>
 #include <stdlib.h>
 
 #include "handlers/encode.h"
-#include "handlers/face.h"
 #include "handlers/listen.h"
 #include "handlers/meter.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
+#include "handlers/talk.h"
 
 enum {
     FOREVER_MS = 86400000, /* what a stream wants to be held; capacity may say less */
     CATCH_UP_MS = 5000,    /* not to be held: so long for the past, if the database is slow */
     EXPIRING_MS = 60000,   /* so long before its end a reader is told that its rights expire */
 };
-
-struct stream {
-    struct request *request;
-    struct follow follow;
-    struct alarm alarm; /* the next heartbeat, look at a stalled reader, or end of the hold */
-    int64_t told;       /* the place that the client knows; -1: none */
-    uint32_t bytes;     /* payload so far, low bits: stream_bytes is at most 2 GiB */
-    uint32_t taken;     /* stalled: low bits of what the client had taken when last looked at */
-    uint32_t wrote_ms;  /* loop time of the last write, low bits */
-    uint32_t ends_ms;   /* loop time at which the hold is over, low bits */
-    uint32_t retry_ms;  /* of server_grant(): for the end of the hold */
-    int16_t slot;       /* of server_grant(); -1: none */
-    uint8_t face;
-    bool limited_hold : 1; /* ends_ms counts */
-    bool no_hold : 1;      /* end as soon as the past is told */
-    bool stalled : 1;      /* something waits since the alarm before */
-    bool paused : 1;       /* the follower waits for room */
-    bool starting : 1;     /* within follow_start(): do not free */
-    bool expiring : 1;     /* its client has been told that its rights will end */
-    bool over : 1;
-};
-
-_Static_assert(sizeof(struct stream) <= 184, "a thousand streams are a thousand of these");
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
@@ -98,9 +77,15 @@ static void say(struct stream *s, struct buf *text)
 {
     if (buf_rc(text) == RC_OK) { /* otherwise a beat or a notice is lost, no event */
         wrote(s, text->len);
-        reply_write(s->request, buf_slice(text));
+        if (text->len > 0)
+            reply_write(s->request, buf_slice(text));
     }
     buf_fini(text);
+}
+
+void stream_cursor(const struct stream *s, char out[CURSOR_TEXT_MAX + 1])
+{
+    cursor_put(s, place_of(s), out);
 }
 
 static void say_place(struct stream *s, int64_t seq, void (*put)(struct buf *, const char *))
@@ -134,7 +119,11 @@ static void release(struct stream *s, struct server *server)
     alarm_cancel(&s->alarm);
     server_grant_end(server, &grant);
     s->over = true;
-    if (!s->starting)
+    if (s->starting)
+        return;
+    if (s->talks)
+        talk_free(s);
+    else
         free(s);
 }
 
@@ -158,13 +147,21 @@ static enum rc finish_at(struct stream *s, int64_t place, enum end_reason reason
     face_of(s)->end(&text, reason, cursor, retry_ms);
     say(s, &text);
     release(s, r->server);
-    reply_end(r);
+    if (r->socket)
+        reply_close(r, end_close_code(reason), end_name(reason));
+    else
+        reply_end(r);
     return RC_CLOSED;
 }
 
 static enum rc finish(struct stream *s, enum end_reason reason, int64_t retry_ms)
 {
     return finish_at(s, place_of(s), reason, retry_ms);
+}
+
+void stream_finish(struct stream *s, enum end_reason reason)
+{
+    (void)finish(s, reason, some_retry(server_of(s)));
 }
 
 static void finish_slow(struct stream *s)
@@ -311,9 +308,20 @@ static enum rc after_writing(struct stream *s)
     return RC_AGAIN;
 }
 
-static enum rc on_event(struct follow *f, struct event *event)
+void stream_say(struct stream *s, struct buf *text)
 {
-    struct stream *s = CONTAINER(f, struct stream, follow);
+    say(s, text);
+    if (!s->over)
+        (void)after_writing(s); /* this face has no end of its own */
+}
+
+void stream_drop(struct stream *s)
+{
+    release(s, server_of(s));
+}
+
+static enum rc tell(struct stream *s, struct event *event, bool moves_place)
+{
     struct slice bytes;
 
     if (encode_event(event, face_of(s)->encoding, server_of(s)->conf, &bytes) != RC_OK) {
@@ -322,20 +330,29 @@ static enum rc on_event(struct follow *f, struct event *event)
     }
     reply_lend(s->request, event, face_of(s)->encoding, bytes);
     wrote(s, bytes.len);
-    s->told = event_seq(event);
+    if (moves_place)
+        s->told = event_seq(event);
     return after_writing(s);
 }
 
-static enum rc on_gap(struct follow *f, enum gap_reason reason, int64_t continues_after)
+enum rc stream_tell(struct stream *s, struct event *event)
 {
-    struct stream *s = CONTAINER(f, struct stream, follow);
+    return tell(s, event, false);
+}
+
+static enum rc on_event(struct follow *f, struct event *event)
+{
+    return tell(CONTAINER(f, struct stream, follow), event, true);
+}
+
+enum rc stream_tell_gap(struct stream *s, enum gap_reason reason, int64_t seen, int64_t resumes)
+{
     struct buf text = BUF_EMPTY;
     char from[CURSOR_TEXT_MAX + 1] = "", next[CURSOR_TEXT_MAX + 1];
 
     if (reason == GAP_EXPIRED) /* otherwise it was a place in another history */
-        cursor_put(s, s->told, from);
-    s->told = continues_after;
-    cursor_put(s, continues_after, next);
+        cursor_put(s, seen, from);
+    cursor_put(s, resumes, next);
     face_of(s)->gap(&text, reason, from, next);
     if (buf_rc(&text) != RC_OK) { /* a gap must not go untold */
         buf_fini(&text);
@@ -343,6 +360,15 @@ static enum rc on_gap(struct follow *f, enum gap_reason reason, int64_t continue
     }
     say(s, &text);
     return after_writing(s);
+}
+
+static enum rc on_gap(struct follow *f, enum gap_reason reason, int64_t continues_after)
+{
+    struct stream *s = CONTAINER(f, struct stream, follow);
+    int64_t seen = s->told;
+
+    s->told = continues_after;
+    return stream_tell_gap(s, reason, seen, continues_after);
 }
 
 static enum rc on_caught_up(struct follow *f)
@@ -353,7 +379,7 @@ static enum rc on_caught_up(struct follow *f)
         return finish(s, END_HOLD, s->retry_ms);
     if (follow_cursor(f) > s->told)
         say_place(s, follow_cursor(f), face_of(s)->place);
-    return RC_OK;
+    return s->talks ? talk_caught_up(s) : RC_OK;
 }
 
 static void on_failed(struct follow *f, enum rc rc)
@@ -377,7 +403,9 @@ static void on_room(void *owner)
     s->stalled = false;
     set_paused(s, false);
     set_alarm(s); /* before the reader goes on, which may be its end */
-    if (paused)
+    if (s->talks)
+        talk_room(s);
+    else if (paused)
         follow_resume(&s->follow);
 }
 
@@ -397,91 +425,131 @@ static const struct reply_ops reply_ops = {
     .room = on_room, .gone = on_gone, .drain = on_drain, .rights = on_rights
 };
 
+/* A plain reader has nothing to say; a conversation has. */
+static void on_message(void *owner, enum message_kind kind, struct slice message)
+{
+    struct stream *s = owner;
+
+    if (s->talks)
+        talk_message(s, kind, message);
+}
+
+static const struct reply_ops socket_reply_ops = {
+    .room = on_room, .gone = on_gone, .drain = on_drain, .rights = on_rights, .message = on_message
+};
+
 /* ---- the beginning ----------------------------------------------------------------------- */
 
 static void begin(const struct visit *v, const struct face *face, const struct query *q,
-                  int64_t retry_ms, struct buf *prelude)
+                  int64_t retry_ms, const struct slice *protocol, struct buf *prelude)
 {
     struct buf head = BUF_EMPTY;
 
-    buf_printf(&head,
-               "Content-Type: %s\r\nCache-Control: no-store, no-transform\r\n"
-               "X-Accel-Buffering: no\r\n",
-               face->content_type);
-    buf_put(&head, v->common);
+    if (protocol) {
+        reply_upgrade(v->request, *protocol, v->common);
+    } else {
+        buf_printf(&head,
+                   "Content-Type: %s\r\nCache-Control: no-store, no-transform\r\n"
+                   "X-Accel-Buffering: no\r\n",
+                   face->content_type);
+        buf_put(&head, v->common);
+        reply_begin(v->request, 200, buf_slice(&head));
+        buf_fini(&head);
+    }
     face->prelude(prelude, &(struct face_hello){ .retry_ms = retry_ms,
                                                  .heartbeat_ms = v->server->conf->heartbeat_ms,
                                                  .padding = q->padding,
                                                  .callback = q->callback });
-    reply_begin(v->request, 200, buf_slice(&head));
     reply_write(v->request, buf_slice(prelude));
-    buf_fini(&head);
 }
 
-static void start(const struct visit *v, struct stream *s, const struct query *q,
-                  const struct grant *grant)
+/* May one more be open?  False: answered. */
+static bool granted(const struct visit *v, struct grant *grant)
 {
-    struct buf prelude = BUF_EMPTY;
-    uint32_t now = (uint32_t)uv_now(v->server->loop);
+    if (!meter_open(v))
+        return false;
+    *grant = server_grant(v->server, FOREVER_MS);
+    if (grant->refuse)
+        problem_retry(v->request, v->common, 503, grant->retry_ms,
+                      "As many requests are open here as may be. Come back a little later.");
+    return !grant->refuse;
+}
 
+enum rc stream_follow(struct stream *s, const struct slice *filters, size_t n,
+                      const struct since *since)
+{
+    bool was_starting = s->starting;
+
+    if (since->kind == SINCE_CURSOR && strcmp(since->cursor.epoch, server_of(s)->epoch) == 0)
+        s->told = since->cursor.seq;
+    s->starting = true;
+    enum rc rc = follow_start(&s->follow, server_of(s), &follow_ops, filters, n, since);
+    s->starting = was_starting;
+    return rc;
+}
+
+bool stream_open(const struct visit *v, struct stream *s, const struct query *q,
+                 const struct slice *protocol)
+{
+    struct grant grant = { .slot = -1 };
+    struct buf prelude = BUF_EMPTY;
+
+    if (!granted(v, &grant))
+        return false;
     s->request = v->request;
-    s->slot = (int16_t)grant->slot;
-    s->retry_ms = (uint32_t)grant->retry_ms;
+    s->slot = (int16_t)grant.slot;
+    s->retry_ms = (uint32_t)grant.retry_ms;
     s->told = -1;
-    if (q->since.kind == SINCE_CURSOR && strcmp(q->since.cursor.epoch, v->server->epoch) == 0)
-        s->told = q->since.cursor.seq;
-    s->no_hold = grant->hold_ms == 0;
-    s->limited_hold = grant->hold_ms < FOREVER_MS;
-    s->ends_ms = now + (uint32_t)(s->no_hold ? CATCH_UP_MS : grant->hold_ms);
-    begin(v, face_of(s), q, grant->retry_ms, &prelude);
+    s->no_hold = grant.hold_ms == 0;
+    s->limited_hold = grant.hold_ms < FOREVER_MS;
+    s->ends_ms =
+        (uint32_t)uv_now(v->server->loop) + (uint32_t)(s->no_hold ? CATCH_UP_MS : grant.hold_ms);
+    begin(v, face_of(s), q, grant.retry_ms, protocol, &prelude);
     wrote(s, prelude.len);
     buf_fini(&prelude);
-    reply_hold(v->request, &reply_ops, s);
+    reply_hold(v->request, v->request->socket ? &socket_reply_ops : &reply_ops, s);
 
     s->starting = true;
-    enum rc rc =
-        follow_start(&s->follow, v->server, &follow_ops, q->topics, q->topic_count, &q->since);
-    if (rc != RC_OK && !s->over)
-        (void)finish(s, END_TROUBLE, some_retry(v->server));
+    if (q->topic_count > 0 && stream_follow(s, q->topics, q->topic_count, &q->since) != RC_OK &&
+        !s->over)
+        stream_finish(s, END_TROUBLE);
     s->starting = false;
-    if (s->over) {
-        free(s);
-        return;
-    }
+    if (s->over)
+        return true;
     if (s->paused)
         watch(s);
     else
         set_alarm(s);
+    return true;
 }
 
-static void serve(const struct visit *v, struct query *q, enum face_name name)
+static void serve(const struct visit *v, struct query *q, enum face_name name,
+                  const struct slice *protocol)
 {
-    struct grant grant = { .slot = -1, .hold_ms = FOREVER_MS };
     struct buf prelude = BUF_EMPTY;
 
     if (v->is_head) {
-        begin(v, &faces[name], q, v->server->conf->retry_ms, &prelude);
+        begin(v, &faces[name], q, v->server->conf->retry_ms, NULL, &prelude);
         buf_fini(&prelude);
         reply_end(v->request);
         return;
     }
-    if (!meter_open(v))
-        return;
-    grant = server_grant(v->server, FOREVER_MS);
-    if (grant.refuse) {
-        problem_retry(v->request, v->common, 503, grant.retry_ms,
-                      "As many requests are open here as may be. Come back a little later.");
-        return;
-    }
     struct stream *s = calloc(1, sizeof(*s));
     if (!s) {
-        server_grant_end(v->server, &grant);
         problem_no_memory(v->request, v->common, "Out of memory.");
         return;
     }
     s->face = (uint8_t)name;
     s->follow.who = *v->who;
-    start(v, s, q, &grant);
+    if (!stream_open(v, s, q, protocol) || s->over)
+        free(s);
+}
+
+void stream_rights_changed(struct stream *s)
+{
+    s->expiring = false;
+    if (!s->stalled)
+        set_alarm(s);
 }
 
 struct face_of_format {
@@ -491,11 +559,11 @@ struct face_of_format {
 
 /* False: it is not one of these. */
 static bool serve_format(const struct visit *v, struct query *q, const struct face_of_format *known,
-                         size_t n)
+                         size_t n, const struct slice *protocol)
 {
     for (size_t i = 0; i < n; i++)
         if (q->format == known[i].format) {
-            serve(v, q, known[i].face);
+            serve(v, q, known[i].face, protocol);
             return true;
         }
     return false;
@@ -510,7 +578,7 @@ void stream_events(const struct visit *v)
     };
     struct query q;
 
-    if (listen_read(v, &q) && !serve_format(v, &q, known, LENGTH(known)))
+    if (listen_read(v, &q) && !serve_format(v, &q, known, LENGTH(known), NULL))
         problem_reply(v->request, v->common, 400,
                       "/events knows format=raw, format=json, format=sse and format=cloudevents; "
                       "the others are for /stream.");
@@ -532,10 +600,26 @@ void stream_lines(const struct visit *v)
             problem_reply(v->request, v->common, 400,
                           "format=frame calls a function of the page around it: name it with "
                           "callback=, such as callback=onEvent for parent.onEvent.");
-        else if (!serve_format(v, &q, known, LENGTH(known)))
+        else if (!serve_format(v, &q, known, LENGTH(known), NULL))
             problem_reply(v->request, v->common, 400,
                           "/stream knows format=ndjson, format=cloudevents and format=frame; the "
                           "others are for /events.");
     }
+    query_fini(&q);
+}
+
+void stream_messages(const struct visit *v)
+{
+    static const struct face_of_format known[] = {
+        { FORMAT_NONE, FACE_MESSAGES },
+        { FORMAT_JSON, FACE_MESSAGES },
+        { FORMAT_SSE, FACE_SSE_TOLD },
+    };
+    struct query q;
+
+    if (listen_read(v, &q) && !serve_format(v, &q, known, LENGTH(known), &SLICE("")))
+        problem_reply(v->request, v->common, 400,
+                      "/ws knows format=json and format=sse; the others are for /events and "
+                      "/stream.");
     query_fini(&q);
 }
