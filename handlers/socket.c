@@ -2,9 +2,8 @@
  * socket.c - GET /ws: from a request to a WebSocket.
  *
  * A browser lets any page open a WebSocket to anywhere, and sends cookies along: no CORS holds it
- * back (RFC 6455 section 10.2).  So the rules that CORS makes for the other replies are kept here:
- * a page of another host must be one of `cors_origins`; where that says '*', it is treated as
- * somebody without cookies.
+ * back (RFC 6455 section 10.2).  So the rule that CORS makes for the other replies is kept here: a
+ * page of another host must be one of `cors_origins`.  Who shows a token is no page's victim.
  */
 #include "core/text.h"
 #include "handlers/admit.h"
@@ -13,24 +12,10 @@
 #include "handlers/serve.h"
 #include "handlers/talk.h"
 
-static bool any_origin(const struct conf *conf)
-{
-    for (size_t i = 0; i < conf->cors_origins.n; i++)
-        if (strcmp(conf->cors_origins.at[i], "*") == 0)
-            return true;
-    return false;
-}
-
 /* False: answered. */
 static bool comes_from_here(const struct visit *v)
 {
-    struct slice origin = request_header(v->request, "origin");
-    bool by_cookie = v->who->by_cookie || (v->credentials.cookies.len > 0 &&
-                                           gate_can_ask(v->server->gate, v->who, &v->credentials));
-
-    if (!origin.at || admit_same_site(v) || admit_is_explicit(v))
-        return true;
-    if (any_origin(v->server->conf) && !by_cookie)
+    if (!request_header(v->request, "origin").at || admit_same_site(v) || admit_is_explicit(v))
         return true;
     problem_reply(v->request, v->common, 403,
                   "Pages of this origin may not open WebSockets here; cors_origins of "

@@ -613,7 +613,7 @@ void loopback_open(const char *const *settings)
         must_set(*s);
     for (const char *const *s = settings; s && *s; s++)
         must_set(*s);
-    ck_assert(conf_check(&stage->conf, &errors) == RC_OK);
+    ck_assert_msg(conf_check(&stage->conf, &errors) == RC_OK, "%.*s", (int)errors.len, errors.at);
     buf_fini(&errors);
     uv_loop_init(&stage->loop);
     uv_timer_init(&stage->loop, &stage->guard);
