@@ -34,6 +34,7 @@ struct ws_inflate {
     struct ws_inflate *next; /* while it waits to be borrowed */
     size_t left;             /* bytes that the message may still have */
     uint8_t tail_off;        /* bytes of the tail that are read */
+    bool between;            /* two blocks, and no bits left over */
     bool fresh;              /* nothing is read since the beginning, or since a final block */
 };
 
@@ -161,6 +162,7 @@ enum rc ws_inflate_borrow(struct ws_deflate *d, size_t max, struct ws_inflate **
     i->next = NULL;
     i->left = max;
     i->tail_off = 0;
+    i->between = false;
     i->fresh = true;
     *out = i;
     return RC_OK;
@@ -181,12 +183,6 @@ void ws_inflate_give_back(struct ws_inflate *i)
     d->kept_n++;
 }
 
-/* Between two blocks, with no bits left over: data_type says so (zlib.h, inflate()). */
-static bool between_blocks(const z_stream *z)
-{
-    return (z->data_type & 128) && (z->data_type & 7) == 0;
-}
-
 /* Read until the input is used up, or the room is; a final block is not the end of it. */
 static enum rc read_on(struct ws_inflate *i)
 {
@@ -194,13 +190,14 @@ static enum rc read_on(struct ws_inflate *i)
         if (i->z.avail_in > 0)
             i->fresh = false;
         switch (inflate(&i->z, Z_SYNC_FLUSH)) {
-        case Z_OK:
+        case Z_OK: /* bit 7: between two blocks; bits 0 to 2: bits left over (zlib.h) */
+            i->between = (i->z.data_type & 0x87) == 0x80;
             break;
         case Z_STREAM_END:
             inflateReset(&i->z);
             i->fresh = true;
             break;
-        case Z_BUF_ERROR: /* there was nothing to do */
+        case Z_BUF_ERROR: /* there was nothing to do, and data_type has lost its bit 7 */
             return RC_OK;
         case Z_MEM_ERROR:
             return RC_NOMEM;
@@ -235,21 +232,23 @@ static enum rc read_tail(struct ws_inflate *i)
 
 enum rc ws_inflate_next(struct ws_inflate *i, struct slice *in, bool last, struct slice *out)
 {
+    /* One byte more than the message may have is enough to see that it has too many. */
+    size_t room = i->left < sizeof(i->home->piece) ? i->left + 1 : sizeof(i->home->piece);
     bool whole = false;
 
     i->z.next_out = i->home->piece;
-    i->z.avail_out = sizeof(i->home->piece);
+    i->z.avail_out = (unsigned)room;
     enum rc rc = i->tail_off == 0 ? read_some(i, in) : RC_OK;
     if (rc == RC_OK && last && in->len == 0 && i->z.avail_out > 0) {
         /* Nothing at all, or nothing behind a final block: taken for what it can only mean. */
         whole = i->fresh && i->tail_off == 0;
         if (!whole)
             rc = read_tail(i);
-        whole = whole || (i->tail_off == TAIL_LEN && between_blocks(&i->z));
+        whole = whole || (i->tail_off == TAIL_LEN && i->between);
     }
     if (rc != RC_OK)
         return rc;
-    *out = (struct slice){ (const char *)i->home->piece, sizeof(i->home->piece) - i->z.avail_out };
+    *out = (struct slice){ (const char *)i->home->piece, room - i->z.avail_out };
     if (out->len > i->left)
         return RC_LIMIT;
     i->left -= out->len;

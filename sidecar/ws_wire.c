@@ -374,17 +374,17 @@ static enum ws_step take_compressed(struct ws_wire *w, const struct ws_rules *ru
         return broken(w, seen, WS_CODE_TRY_LATER, "too many compressed messages at one time");
     if (rc != RC_NOMEM)
         rc = ws_inflate_next(r->inflate, &piece, final, &out);
+    size_t taken = (size_t)(piece.at - in->at);
+    in->at += taken;
+    in->len -= taken;
+    r->left -= taken;
+    r->clear -= taken;
     if (rc == RC_NOMEM)
         return no_memory(w, seen);
     if (rc == RC_LIMIT)
         return broken(w, seen, WS_CODE_TOO_LARGE, "message too large");
     if (rc == RC_SYNTAX)
         return broken(w, seen, WS_CODE_DATA, "not what deflate produces");
-    size_t taken = (size_t)(piece.at - in->at);
-    in->at += taken;
-    in->len -= taken;
-    r->left -= taken;
-    r->clear -= taken;
     r->again = rc == RC_AGAIN;
     return show(w, out, final && !r->again, seen);
 }
