@@ -58,6 +58,16 @@ static void auth_translate(struct utterance *u)
         u->why = "needs a token: {\"do\":\"auth\",\"token\":\"eyJ…\"}";
 }
 
+static void who_translate(struct utterance *u)
+{
+    const json_t *topic = json_object_get(u->message, "topic");
+
+    if (json_is_string(topic))
+        query_put(&u->query, "topic", slice_of_json(topic));
+    else
+        u->why = "needs a topic: {\"do\":\"who\",\"topic\":\"rooms/1\"}";
+}
+
 static void ping_serve(const struct visit *v, struct utterance *u)
 {
     struct buf body = BUF_EMPTY;
@@ -78,6 +88,9 @@ static const struct {
     { { "publish", "POST", "/publish", publish_translate, false }, NULL },
     { { "subscribe", "POST", TALK_PATH, subscribe_translate, true }, subscribe_serve },
     { { "unsubscribe", "POST", TALK_PATH, NULL, true }, unsubscribe_serve },
+    { { "who", "GET", "/presence", who_translate, false }, NULL },
+    { { "join", "POST", TALK_PATH, NULL, false }, join_serve },
+    { { "leave", "POST", TALK_PATH, NULL, false }, leave_serve },
     { { "auth", "POST", TALK_PATH, auth_translate, true }, auth_serve },
     { { "ping", "POST", TALK_PATH, NULL, false }, ping_serve },
 };
@@ -356,6 +369,7 @@ static void release(struct talk *t, struct server *server)
     while (t->waiting)
         utterance_drop(t->waiting);
     topics_free(t);
+    seats_free(t);
     who_unref(&t->who);
     forget(&t->headers);
     buf_fini(&t->change_ref);

@@ -1,10 +1,11 @@
 /*
- * talk_priv.h - a conversation, for the files that make it up: talk.c (messages and answers)
- * and talk_topics.c (what is subscribed).
+ * talk_priv.h - a conversation, for the files that make it up: talk.c (messages and answers),
+ * talk_topics.c (what is subscribed), talk_present.c (who is there).
  */
 #ifndef HANDLERS_TALK_PRIV_H
 #define HANDLERS_TALK_PRIV_H
 
+#include "core/presence.h"
 #include "handlers/talk.h"
 
 enum {
@@ -28,9 +29,11 @@ struct talk {
     bool settling;              /* answered, but its past is not told yet */
     bool deaf;                  /* the peer is not listened to */
     struct past *past;          /* the past of new topics, while the stream waits */
-    struct turn turn;           /* after an answer, or a change */
-    bool changed;               /* the change is over: the next one that waits may go on */
-    bool failed;                /* there was no memory for something that must not go untold */
+    struct joiner joiner;
+    struct seat *seats; /* topics on which it is present; talk_present.c */
+    struct turn turn;   /* after an answer, or a change */
+    bool changed;       /* the change is over: the next one that waits may go on */
+    bool failed;        /* there was no memory for something that must not go untold */
 };
 
 static inline struct talk *talk_of(struct stream *s)
@@ -52,6 +55,16 @@ void subscribe_translate(struct utterance *);
 void subscribe_serve(const struct visit *, struct utterance *);
 void unsubscribe_serve(const struct visit *, struct utterance *);
 void auth_serve(const struct visit *, struct utterance *);
+
+/* ---- talk_present.c ---- */
+
+void join_serve(const struct visit *, struct utterance *);
+void leave_serve(const struct visit *, struct utterance *);
+void seats_free(struct talk *);
+/* It will be somebody else: under another name it is present nowhere. */
+void seats_who(struct talk *, const struct who *);
+
+/* ---- talk.c ---- */
 
 /* Its messages show this from now on, a header line.  False: no memory. */
 bool talk_authorization(struct talk *, struct slice line) MUST_USE;

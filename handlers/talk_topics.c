@@ -237,18 +237,6 @@ enum rc talk_caught_up(struct stream *s)
 
 /* ---- subscribe ------------------------------------------------------------------------------- */
 
-static struct slice slice_of_json(const json_t *string)
-{
-    return (struct slice){ json_string_value(string), json_string_length(string) };
-}
-
-static void put_parameter(struct buf *query, const char *name, struct slice value)
-{
-    buf_printf(query, "%s%s=", query->len ? "&" : "", name);
-    for (size_t i = 0; i < value.len; i++)
-        buf_printf(query, "%%%02X", (unsigned char)value.at[i]);
-}
-
 /* All topics that there will be, those that are new first, as a query like any other reader's. */
 void subscribe_translate(struct utterance *u)
 {
@@ -263,14 +251,14 @@ void subscribe_translate(struct utterance *u)
     for (size_t i = 0; i < json_array_size(topics); i++) {
         const json_t *topic = json_array_get(topics, i);
         if (json_is_string(topic))
-            put_parameter(&u->query, "topic", slice_of_json(topic));
+            query_put(&u->query, "topic", slice_of_json(topic));
         else
             u->why = "has a topic that is not a string";
     }
     for (size_t i = 0; i < u->talk->topic_count; i++, at += strlen(at) + 1)
-        put_parameter(&u->query, "topic", slice_of(at));
+        query_put(&u->query, "topic", slice_of(at));
     if (json_is_string(since))
-        put_parameter(&u->query, "since", slice_of_json(since));
+        query_put(&u->query, "since", slice_of_json(since));
 }
 
 static void answer_topics(const struct visit *v, struct talk *t, const char *topics, size_t n,
@@ -437,8 +425,10 @@ void auth_serve(const struct visit *v, struct utterance *u)
         if (t->topic_count > 0)
             go_on(t);
     } else if (t->topic_count > 0) {
+        seats_who(t, v->who);
         subscribe_more(v, t, &list, t->topic_count, v->who);
     } else {
+        seats_who(t, v->who);
         set_who(t, v->who);
         answer_topics(v, t, NULL, 0, false);
     }

@@ -223,3 +223,15 @@ void utterance_serve(struct utterance *u, struct slice remote, struct slice moun
     if (u->request.head == &head)
         u->request.head = NULL;
 }
+
+struct slice slice_of_json(const json_t *string)
+{
+    return (struct slice){ json_string_value(string), json_string_length(string) };
+}
+
+void query_put(struct buf *query, const char *name, struct slice value)
+{
+    buf_printf(query, "%s%s=", query->len ? "&" : "", name);
+    for (size_t i = 0; i < value.len; i++)
+        buf_printf(query, "%%%02X", (unsigned char)value.at[i]);
+}

@@ -53,6 +53,10 @@ void utterance_serve(struct utterance *, struct slice remote, struct slice mount
 /* The conversation is over, or it has been answered: off the list, and freed with this turn. */
 void utterance_drop(struct utterance *);
 
+/* For translate(): a string as it is, lent; one more parameter of the query. */
+struct slice slice_of_json(const json_t *string);
+void query_put(struct buf *query, const char *name, struct slice value);
+
 /* The message that this request carries; NULL: it is an ordinary request from outside. */
 struct utterance *utterance_of(const struct request *);
 

@@ -369,6 +369,62 @@ START_TEST(when_its_rights_are_revoked_it_is_over)
 }
 END_TEST
 
+/* ---- presence -------------------------------------------------------------------------------- */
+
+START_TEST(who_joins_is_told_to_the_others_until_it_leaves)
+{
+    char header[1200];
+
+    snprintf(header, sizeof(header), "Authorization: Bearer %s", stage_token("anna", "", "", 3600));
+    struct answer *a = begin_as("", header), *b = begin_as("?topic=$presence/room/1", NULL);
+
+    say(a, "{'do':'join','ref':1,'topic':'room/1','data':{'mood':'good'}}");
+    hear(a, "'do':'join','ref':1,'status':200,'body':{'topic':'room/1','member':'anna'}}");
+    hear(b, "'topic':'$presence/room/1','type':'join'");
+    hear(b, "anna");
+    say(a, "{'do':'join','ref':2,'topic':'room/1'}");
+    hear(a, "'ref':2,'status':409");
+    say(b, "{'do':'join','ref':3,'topic':'room/1','name':'anna'}");
+    hear(b, "'ref':3,'status':200,'body':{'topic':'room/1','member':'~anna'}}");
+    say(a, "{'do':'leave','ref':4,'topic':'room/1'}");
+    hear(a, "'do':'leave','ref':4,'status':200");
+    hear(b, "'type':'leave'");
+    say(a, "{'do':'leave','ref':5,'topic':'room/1'}");
+    hear(a, "'ref':5,'status':404");
+    answer_close(a);
+    answer_close(b);
+}
+END_TEST
+
+START_TEST(who_goes_has_left)
+{
+    struct answer *a = begin(), *b = begin_as("?topic=$presence/room", NULL);
+
+    say(a, "{'do':'join','topic':'room'}");
+    hear(a, "'status':200");
+    hear(b, "'type':'join'");
+    answer_close(a);
+    hear(b, "'type':'leave'");
+    answer_close(b);
+}
+END_TEST
+
+START_TEST(who_may_not_hear_a_topic_is_not_there)
+{
+    struct answer *a = begin();
+
+    say(a, "{'do':'join','ref':1,'topic':'secret/1'}");
+    hear(a, "'ref':1,'status':403");
+    say(a, "{'do':'join','ref':2,'topic':'a/#'}");
+    hear(a, "'ref':2,'status':422");
+    say(a, "{'do':'join','ref':3}");
+    hear(a, "'ref':3,'status':422");
+    say(a, "{'do':'join','ref':4,'topic':'a','name':7}");
+    hear(a, "'ref':4,'status':422");
+    answer_close(a);
+}
+END_TEST
+
 /* ---- what is no message ---------------------------------------------------------------------- */
 
 START_TEST(what_cannot_be_understood_is_answered_and_harms_nobody)
@@ -509,6 +565,9 @@ SUITE(talk)
     tcase_add_test(tc, a_token_may_come_later_and_another_after_it);
     tcase_add_test(tc, a_token_that_is_none_or_covers_less_changes_nothing);
     tcase_add_test(tc, when_its_rights_are_revoked_it_is_over);
+    tcase_add_test(tc, who_joins_is_told_to_the_others_until_it_leaves);
+    tcase_add_test(tc, who_goes_has_left);
+    tcase_add_test(tc, who_may_not_hear_a_topic_is_not_there);
     tcase_add_test(tc, what_cannot_be_understood_is_answered_and_harms_nobody);
     tcase_add_test(tc, a_peer_that_does_not_hear_its_answers_is_not_listened_to);
     tcase_add_test(tc, a_message_is_of_no_use_from_outside);
