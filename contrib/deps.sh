@@ -17,7 +17,7 @@ build run test bench | libfcgi-dev            | FastCGI
 build run test bench | libuv1-dev             | the event loop
 build run test bench | libpq-dev              | PostgreSQL, client side
 build run test bench | libsodium-dev          | constant-time comparison, random, hashes
-build run test bench | libssl-dev             | libcrypto: ES256 and RS256 signatures
+build run test bench | libssl-dev             | TLS; ES256 and RS256 signatures
 build run test bench | libjansson-dev         | JSON
 build run test bench | zlib1g-dev             | deflate, for WebSocket messages
 run test bench       | postgresql             | the throw-away cluster, psql
@@ -35,6 +35,7 @@ test                 | pgbouncer              | a pooler to work behind
 test                 | libfaketime            | a clock that is set back
 test bench           | check                  | unit tests
 test bench           | libcurl4-gnutls-dev|libcurl4-openssl-dev|libcurl4-nss-dev | HTTP client of the tests
+test                 | openssl                | makes certificates for the tests
 test                 | php-cli                | runs the samples of contrib/tokens
 test                 | php-pgsql              | the way of PHP to PostgreSQL
 test                 | python3                | runs them too

@@ -36,6 +36,8 @@ static int fd_of(const struct conn *c)
 /* As recv(). */
 static ssize_t receive(struct conn *c, char *at, size_t len)
 {
+    if (c->via)
+        return via_receive(c->via, at, len);
     return recv(fd_of(c), at, len, 0);
 }
 
@@ -46,9 +48,24 @@ static ssize_t deliver(void *to, const struct iovec *iov, int pieces, size_t byt
     struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)iov,
                               .msg_iovlen = (size_t)pieces };
 
+    if (c->via)
+        return via_send(c->via, iov, pieces, bytes);
     if (pieces == 1)
         return send(fd_of(c), iov->iov_base, bytes, MSG_NOSIGNAL);
     return sendmsg(fd_of(c), &message, MSG_NOSIGNAL);
+}
+
+/* All of what waits; RC_AGAIN also while it waits below the outbox. */
+static enum rc send_all(struct conn *c)
+{
+    enum rc rc =
+        outbox_send_to(&c->answer.out, deliver, c, c->framed ? c->protocol->frame : NULL, c);
+    return rc == RC_OK && c->via ? via_flush(c->via) : rc;
+}
+
+static size_t waiting(const struct conn *c)
+{
+    return c->answer.out.bytes + (c->via ? via_waiting(c->via) : 0);
 }
 
 /* ---- what the loop is asked for -------------------------------------------------------------- */
@@ -91,9 +108,13 @@ static void on_readable(struct conn *c)
     } else if (n == 0) {
         c->ended = 1;
         tell_ended(c);
+    } else if (errno == EPROTO && c->via) {
+        conn_close(c, via_why(c->via));
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
         conn_close(c, "the peer has left in a hurry");
     }
+    if (c->state != CONN_CLOSED && c->via && via_waiting(c->via) > 0)
+        c->stuck = 1; /* an answer of TLS itself; a turn will send it */
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -122,14 +143,13 @@ static void on_turn(struct turn *turn)
 {
     struct conn *c = CONTAINER(turn, struct conn, answer.turn);
     bool replies = c->state == CONN_ANSWERING || c->state == CONN_ENDING;
-    uint32_t waiting = c->answer.out.bytes;
+    size_t before = waiting(c);
 
     if (c->answer.request.broken && replies) { /* half a reply must not look whole */
         conn_close_short(c);
         return;
     }
-    enum rc rc =
-        outbox_send_to(&c->answer.out, deliver, c, c->framed ? c->protocol->frame : NULL, c);
+    enum rc rc = send_all(c);
     if (rc == RC_NOMEM) {
         conn_close_short(c);
         return;
@@ -142,7 +162,7 @@ static void on_turn(struct turn *turn)
     if (!c->stuck)
         c->protocol->sent(c);
     else if (c->protocol->stuck)
-        c->protocol->stuck(c, c->answer.out.bytes != waiting);
+        c->protocol->stuck(c, waiting(c) != before);
     watch(c);
 }
 
@@ -201,40 +221,31 @@ size_t conn_remote(const struct conn *c, char out[ADDRESS_TEXT_MAX + 1])
     socklen_t len = sizeof(peer);
     struct address address = { { 0 } };
 
-    if (c->extra && c->extra->told)
-        return c->extra->addressed ? address_text(&c->extra->address, out) : 0;
+    if (c->via && c->via->told)
+        return c->via->addressed ? address_text(&c->via->address, out) : 0;
     if (getpeername(fd_of(c), (struct sockaddr *)&peer, &len) < 0)
         return 0;
     if (peer.ss_family == AF_INET6) {
         memcpy(address.at, &((const struct sockaddr_in6 *)&peer)->sin6_addr, sizeof(address.at));
     } else if (peer.ss_family == AF_INET) {
-        memset(address.at + 10, 0xFF, 2);
-        memcpy(address.at + 12, &((const struct sockaddr_in *)&peer)->sin_addr, 4);
+        address = address_of_v4((const uint8_t *)&((const struct sockaddr_in *)&peer)->sin_addr);
     } else {
         return 0;
     }
     return address_text(&address, out);
 }
 
-enum rc conn_tell(struct conn *c, const struct address *address)
-{
-    if (!c->extra && !(c->extra = calloc(1, sizeof(*c->extra))))
-        return RC_NOMEM;
-    c->extra->told = true;
-    c->extra->addressed = address != NULL;
-    if (address)
-        c->extra->address = *address;
-    return RC_OK;
-}
-
 /* ---- life ------------------------------------------------------------------------------------ */
 
-enum rc conn_open(struct porch *porch, int fd, const struct protocol *protocol, bool surplus)
+enum rc conn_open(struct porch *porch, int fd, const struct via_door *door,
+                  const struct protocol *protocol, bool surplus)
 {
     struct conn *c = calloc(1, sizeof(*c));
 
     if (!c)
         goto close_fd;
+    if (via_needed(door) && !(c->via = via_new(door, fd)))
+        goto free_conn;
     if (uv_poll_init(porch->server->loop, &c->poll, fd) != 0)
         goto free_conn;
     c->poll.data = porch;
@@ -248,6 +259,7 @@ enum rc conn_open(struct porch *porch, int fd, const struct protocol *protocol, 
     watch(c);
     return RC_OK;
 free_conn:
+    via_free(c->via);
     free(c);
 close_fd:
     close(fd);
@@ -269,6 +281,8 @@ void conn_close(struct conn *c, const char *why)
 
     if (c->state == CONN_CLOSED)
         return;
+    if (c->via && !held && outbox_empty(&c->answer.out)) /* nothing is cut short */
+        via_goodbye(c->via);
     log_debug(&conn_server(c)->log, "connection closed (%s): %s", c->protocol->name, why);
     c->state = CONN_CLOSED;
     if (held)
@@ -276,8 +290,8 @@ void conn_close(struct conn *c, const char *why)
     turn_cancel(conn_server(c), &c->answer.turn);
     c->protocol->closed(c);
     outbox_fini(&c->answer.out);
-    free(c->extra);
-    c->extra = NULL;
+    via_free(c->via);
+    c->via = NULL;
     porch_leaving(conn_porch(c));
     int fd = fd_of(c);
     uv_close((uv_handle_t *)&c->poll, on_closed);
@@ -350,6 +364,8 @@ void conn_linger(struct conn *c, const char *why)
     };
     struct lingering *l = c->ended ? NULL : calloc(1, sizeof(*l));
 
+    if (c->via)
+        via_goodbye(c->via);
     if (!l || shutdown(fd_of(c), SHUT_WR) < 0) {
         free(l);
         conn_close(c, why);

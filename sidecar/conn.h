@@ -19,14 +19,13 @@
 #ifndef SIDECAR_CONN_H
 #define SIDECAR_CONN_H
 
-#include "core/address.h"
 #include "core/answer.h"
 #include "core/porch.h"
+#include "sidecar/via.h"
 
 enum { CONN_BYTES = 312 };
 
 struct conn;
-struct conn_extra;
 
 enum conn_state {
     CONN_IDLE,      /* no request, or one that is not complete */
@@ -63,27 +62,20 @@ struct conn {
     uv_poll_t poll; /* data: the porch; the loop's list of handles is the list of connections */
     struct answer answer;
     const struct protocol *protocol;
-    void *own;                /* of the protocol; NULL: nothing is unfinished */
-    struct conn_extra *extra; /* NULL: clear text, from whom the kernel says */
-    uint8_t state;            /* enum conn_state */
-    uint8_t watched;          /* UV_READABLE…: what the loop has been asked for */
-    uint8_t marks;            /* the protocol's own */
-    uint8_t stuck : 1;        /* the peer takes no more: wait for UV_WRITABLE */
-    uint8_t paused : 1;       /* read no further (conn_pause()) */
-    uint8_t hung_up : 1;      /* the peer has left, or at least shut its end, while paused */
-    uint8_t ended : 1;        /* its end has been read */
-    uint8_t framed : 1;       /* what waits is cut into frames by protocol->frame */
-    uint8_t surplus : 1;      /* above the limit: to be refused */
+    void *own;           /* of the protocol; NULL: nothing is unfinished */
+    struct via *via;     /* NULL: in clear, from whom the kernel says */
+    uint8_t state;       /* enum conn_state */
+    uint8_t watched;     /* UV_READABLE…: what the loop has been asked for */
+    uint8_t marks;       /* the protocol's own */
+    uint8_t stuck : 1;   /* the peer takes no more: wait for UV_WRITABLE */
+    uint8_t paused : 1;  /* read no further (conn_pause()) */
+    uint8_t hung_up : 1; /* the peer has left, or at least shut its end, while paused */
+    uint8_t ended : 1;   /* its end has been read */
+    uint8_t framed : 1;  /* what waits is cut into frames by protocol->frame */
+    uint8_t surplus : 1; /* above the limit: to be refused */
 };
 
 _Static_assert(sizeof(struct conn) <= CONN_BYTES, "an open stream has become dear");
-
-/* What only some connections have. */
-struct conn_extra {
-    bool told;      /* somebody in between has said whose connection it is (PROXY protocol): */
-    bool addressed; /* it has an address */
-    struct address address;
-};
 
 static inline struct conn *conn_of(const struct request *r)
 {
@@ -109,8 +101,10 @@ static inline struct server *conn_server(const struct conn *c)
 void conn_porch_stop(uv_poll_t *);
 void conn_porch_close(uv_poll_t *, const char *why);
 
-/* Begin with a non-blocking socket; takes it.  RC_NOMEM: the socket is closed. */
-enum rc conn_open(struct porch *, int fd, const struct protocol *, bool surplus) MUST_USE;
+/* Begin with a non-blocking socket; takes it.  door: NULL: nothing lies between.  RC_NOMEM: the
+   socket is closed. */
+enum rc conn_open(struct porch *, int fd, const struct via_door *, const struct protocol *,
+                  bool surplus) MUST_USE;
 
 /* Close at once; a handler that holds the reply hears that it is gone.  why: for the log. */
 void conn_close(struct conn *, const char *why);
@@ -146,8 +140,5 @@ void conn_switch(struct conn *, const struct protocol *, void *own);
 
 /* The peer's address; returns its length, 0: it has none (a unix socket). */
 size_t conn_remote(const struct conn *, char out[ADDRESS_TEXT_MAX + 1]);
-
-/* For what is in between: whose connection it is; address NULL: it has none.  RC_NOMEM. */
-enum rc conn_tell(struct conn *, const struct address *) MUST_USE;
 
 #endif

@@ -1,0 +1,33 @@
+/*
+ * tls_context.h - what all TLS connections of a process share: the certificate with its key, what
+ * is offered and accepted, and the secret of session tickets.
+ *
+ * The files are looked at every few seconds and read again when they have changed, or at once when
+ * somebody says so.  What cannot be used (half written, a key that does not fit) is said once in
+ * the log, and the old certificate stays.  Connections that are open keep the one they have begun
+ * with.
+ */
+#ifndef SIDECAR_TLS_CONTEXT_H
+#define SIDECAR_TLS_CONTEXT_H
+
+#include "core/server.h"
+
+struct tls_context;
+
+/*
+ * Read certificate (PEM, the chain behind it) and key (PEM, not open to everybody, no passphrase;
+ * "": in the same file).  Paths are lent for the context's life.  Gives; NULL with a line in
+ * *error.
+ */
+struct tls_context *tls_context_new(const char *certificate, const char *key,
+                                    struct buf *error) MUST_USE;
+void tls_context_free(struct tls_context *); /* no connection is left; NULL: nothing happens */
+
+/* From now on, look at the files so often. */
+enum { TLS_LOOK_MS = 5 * 1000 };
+void tls_context_watch(struct tls_context *, struct server *, uint64_t look_ms);
+
+/* Read them again now, if it is being watched: SIGHUP. */
+void tls_context_reload(struct tls_context *);
+
+#endif
