@@ -309,6 +309,60 @@ START_TEST(who_takes_no_more_is_brought_forward_later)
 }
 END_TEST
 
+START_TEST(while_it_is_paused_its_filters_may_be_exchanged)
+{
+    struct reader r = { .filter = "a" };
+    struct slice both[] = { SLICE("a"), SLICE("b") };
+
+    turn(2);
+    start(&r, (struct since){ .kind = SINCE_NOW });
+    commit("a");
+    commit("b");
+    turn(3);
+    ck_assert_uint_eq(r.events, 1);
+    ck_assert(follow_pause(&r.follow));
+    ck_assert(follow_pause(&r.follow));
+    ck_assert_int_eq(follow_cursor(&r.follow), 2);
+    commit("a");
+    commit("b");
+    turn(3);
+    ck_assert_uint_eq(r.events, 1);
+    r.filter = "#"; /* what it expects from here on: both, and nothing else is committed */
+    r.pos = 2;
+    ck_assert_int_eq(follow_change(&r.follow, both, 2, &r.follow.who), RC_OK);
+    follow_resume(&r.follow);
+    ck_assert_uint_eq(r.events, 3); /* the past between the pause and the change, too */
+    commit("b");
+    turn(3);
+    ck_assert_uint_eq(r.events, 4);
+    stop(&r);
+}
+END_TEST
+
+START_TEST(who_reads_the_past_can_be_paused_and_who_waits_for_its_place_cannot)
+{
+    struct reader r = { .filter = "a" };
+
+    start(&r, (struct since){ .kind = SINCE_EARLIEST });
+    ck_assert(!follow_pause(&r.follow));
+    turn(2);
+    for (int i = 0; i < 60; i++) /* more than the journal holds */
+        commit("a");
+    turn(3);
+    stop(&r);
+    r = (struct reader){ .filter = "a" };
+    start(&r, cursor(0)); /* the page is on its way */
+    ck_assert(follow_pause(&r.follow));
+    turn(3);
+    ck_assert_uint_eq(r.events, 0);
+    follow_resume(&r.follow);
+    turn(30);
+    ck_assert_uint_eq(r.events, 60);
+    stop(&r);
+    ck_assert(!follow_pause(&r.follow));
+}
+END_TEST
+
 START_TEST(retention_that_overtakes_a_sleeper_is_told)
 {
     struct reader r = { .filter = "a", .pause_in = 1 };
@@ -525,6 +579,8 @@ SUITE(follow)
     tcase_add_test(tc, a_cursor_that_is_none_of_ours_is_told_so);
     tcase_add_test(tc, a_cursor_from_a_process_that_is_ahead_of_us_is_good);
     tcase_add_test(tc, who_takes_no_more_is_brought_forward_later);
+    tcase_add_test(tc, while_it_is_paused_its_filters_may_be_exchanged);
+    tcase_add_test(tc, who_reads_the_past_can_be_paused_and_who_waits_for_its_place_cannot);
     tcase_add_test(tc, retention_that_overtakes_a_sleeper_is_told);
     tcase_add_test(tc, retention_that_overtakes_the_whole_process_is_told);
     tcase_add_test(tc, another_history_is_told_to_everyone);

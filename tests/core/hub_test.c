@@ -497,6 +497,26 @@ START_TEST(each_filter_is_listed_with_its_subscribers)
 }
 END_TEST
 
+START_TEST(filters_can_be_exchanged)
+{
+    struct hub *hub = hub_new();
+    struct subscriber s = { .deliver = NULL };
+    const struct slice before[] = { SLICE("a"), SLICE("b/+") };
+    const struct slice after[] = { SLICE("b/+"), SLICE("c/#"), SLICE("b/+") };
+
+    ck_assert_int_eq(hub_subscribe(hub, &s, before, 2), RC_OK);
+    ck_assert_int_eq(hub_resubscribe(hub, &s, after, 3), RC_OK);
+    ck_assert(!hub_wants(hub, &s, SLICE("a")));
+    ck_assert(hub_wants(hub, &s, SLICE("b/1")));
+    ck_assert(hub_wants(hub, &s, SLICE("c")));
+    ck_assert_uint_eq(hub_filters(hub), 2);
+    ck_assert_uint_eq(hub_subscribers(hub), 1);
+    hub_unsubscribe(hub, &s);
+    ck_assert_uint_eq(hub_filters(hub), 0);
+    hub_free(hub);
+}
+END_TEST
+
 START_TEST(a_want_of_memory_subscribes_nothing_at_all)
 {
     struct slice filters[] = { SLICE("a/b/c/d"), SLICE("a/+/c"), SLICE("x"), SLICE("a/b/#"),
@@ -553,5 +573,6 @@ SUITE(hub)
     tcase_add_test(tc, hostile_plusses_cost_no_more_than_there_are_nodes);
     tcase_add_test(tc, topics_and_filters_may_be_as_deep_as_they_are_long);
     tcase_add_test(tc, each_filter_is_listed_with_its_subscribers);
+    tcase_add_test(tc, filters_can_be_exchanged);
     tcase_add_test(tc, a_want_of_memory_subscribes_nothing_at_all);
 }
