@@ -6,11 +6,14 @@
  *      Name: value              headers, up to an empty line; X-Script says what happens meanwhile
  *      body
  *
+ * With a header `Upgrade` it may become a WebSocket; the lines of the body are then what its peer
+ * says.
+ *
  * Whatever is asked: there is one head with clean lines, JSON is JSON, whoever leaves leaves
  * nothing, and a calm reader of another topic hears its event.
  *
  * Script: p publish, r restore, a away, b back, m mute, n bell, d drain, s peer stops, t peer
- * takes, x prune, w let the loop turn.
+ * takes, x prune, k peer says the next line, w let the loop turn.
  */
 #include <jansson.h>
 #include <sodium.h>
@@ -32,7 +35,8 @@ struct peer {
     struct slice lines[HEADERS_MAX];
     size_t line_count;
     int status;
-    bool stopped, ending;
+    bool stopped, ending, deaf;
+    struct slice said; /* of a WebSocket: lines to come */
 };
 
 static struct server server;
@@ -141,6 +145,75 @@ static size_t on_queued(const struct request *r)
     return peer_of(r)->wire.len;
 }
 
+static int on_refuses(const struct request *r, const char **why)
+{
+    *why = "no";
+    return on_header(r, "upgrade").len > 0 ? 0 : 426;
+}
+
+static enum rc on_accept(struct request *r, struct slice protocol, struct slice headers)
+{
+    enum rc rc = on_begin(r, 200, headers);
+
+    (void)protocol;
+    peer_of(r)->status = 101;
+    return rc;
+}
+
+/* What the server says is JSON, or events of one wire text; an echo says what it was told. */
+static enum rc on_say(struct request *r, enum message_kind kind, struct slice message)
+{
+    if (message.len > 0 && message.at[0] == '{' && peer_of(r)->head.query.len == 0) {
+        json_t *root = json_loadb(message.at, message.len, JSON_ALLOW_NUL, NULL);
+        must(root && kind == MESSAGE_TEXT);
+        json_decref(root);
+    }
+    return on_write(r, message);
+}
+
+static enum rc on_lend_message(struct request *r, struct event *event, enum encoding which,
+                               struct slice message)
+{
+    (void)event;
+    (void)which;
+    return on_say(r, MESSAGE_TEXT, message);
+}
+
+static void on_close(struct request *r, unsigned code, const char *why)
+{
+    must(code >= 1000 && code < 5000 && strlen(why) <= 123);
+    on_end(r);
+}
+
+static void on_deafen(struct request *r, bool deaf)
+{
+    peer_of(r)->deaf = deaf;
+}
+
+static const struct socket_ops socket_ops = {
+    .refuses = on_refuses,
+    .accept = on_accept,
+    .say = on_say,
+    .lend = on_lend_message,
+    .close = on_close,
+    .deafen = on_deafen,
+};
+
+/* The peer says its next line. */
+static bool say(struct peer *p)
+{
+    struct slice line;
+
+    if (!p->request.socket || p->ending || p->deaf || !line_next(&p->said, &line))
+        return false;
+    char *lent = malloc(line.len + 1);
+    must(lent);
+    memcpy(lent, line.len ? line.at : "", line.len);
+    (void)request_message(&p->request, MESSAGE_TEXT, (struct slice){ lent, line.len });
+    free(lent);
+    return true;
+}
+
 static const struct request_ops ops = {
     .header = on_header,
     .each_header = on_each_header,
@@ -149,6 +222,7 @@ static const struct request_ops ops = {
     .lend = on_lend,
     .end = on_end,
     .queued = on_queued,
+    .socket = &socket_ops,
 };
 
 /* ---- the world --------------------------------------------------------------------------------
@@ -195,6 +269,9 @@ static void act(struct peer *p, char what)
     case 'x':
         fake_prune(server.source, server.head);
         break;
+    case 'k':
+        (void)say(p);
+        break;
     case 's':
         p->stopped = true;
         break;
@@ -210,9 +287,10 @@ static void act(struct peer *p, char what)
 static void world_open(uv_loop_t *loop)
 {
     static const char *const settings[] = {
-        "publish_key=k",   "closed=secret/#",    "cors_origins=https://app.example",
-        "max_batch=5",     "journal_events=3",   "queue_bytes=1k",
-        "stream_bytes=2k", "max_event_bytes=1k", "max_body_bytes=2k"
+        "publish_key=k",    "closed=secret/#", "cors_origins=https://app.example",
+        "ws_echo=yes",      "max_batch=5",     "journal_events=3",
+        "queue_bytes=1k",   "stream_bytes=2k", "max_event_bytes=1k",
+        "max_body_bytes=2k"
     };
     struct buf errors = BUF_EMPTY;
 
@@ -276,7 +354,7 @@ static void check_answer(const struct peer *p)
 {
     struct slice headers = buf_slice(&p->headers), body = buf_slice(&p->body);
 
-    if (!p->ending || p->stopped || body.len == 0)
+    if (!p->ending || p->stopped || body.len == 0 || p->request.socket)
         return;
     if (p->status >= 400)
         must(has(headers, "application/problem+json"));
@@ -335,16 +413,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     peer_serve(&calm);
     if (take_apart(input, &peer, &path, &script)) {
         char *steps = slice_dup(script.len > 64 ? (struct slice){ script.at, 64 } : script);
-        must(steps);
+        char *said = slice_dup(peer.head.body);
+        must(steps && said);
+        peer.said = (struct slice){ said, peer.head.body.len };
         peer_serve(&peer);
         free((char *)input.at); /* nothing of it may be needed any more */
         input.at = NULL;
         for (char *s = steps; *s; s++)
             act(&peer, *s);
         free(steps);
+        while (say(&peer))
+            settle();
         settle();
         check_answer(&peer);
         peer_leave(&peer);
+        free(said);
     }
     free((char *)input.at);
     buf_fini(&path);
