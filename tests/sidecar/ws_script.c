@@ -44,7 +44,12 @@ static void put_frame(struct buf *out, const char *at, size_t len)
     char *reason;
     unsigned code = (unsigned)strtoul(at, &reason, 10);
     reason += reason < end;
-    ws_frame_put_close(out, code, (struct slice){ reason, (size_t)(end - reason) });
+    struct buf payload = BUF_EMPTY;
+    buf_putc(&payload, (char)(code >> 8));
+    buf_putc(&payload, (char)code);
+    buf_put(&payload, (struct slice){ reason, (size_t)(end - reason) });
+    ws_frame_put(out, FRAME_CLOSE, special, buf_slice(&payload));
+    buf_fini(&payload);
 }
 
 void ws_script_put(struct buf *out, const char *script)
