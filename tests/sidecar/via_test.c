@@ -15,7 +15,7 @@
 #include "tests/peers/process.h"
 #include "tests/suite.h"
 
-enum { DEADLINE_MS = 20000, MUCH = 3 * 1024 * 1024 };
+enum { DEADLINE_MS = 10000, MUCH = 3 * 1024 * 1024, SOME = 20000 };
 
 #define V2_HEAD "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\7\xc6\x33\x64\1\xdc\4\1\xbb"
 
@@ -53,6 +53,12 @@ static void talk_bytes(struct conn *c, struct slice bytes)
 
     if (slice_is(bytes, SLICE("much"))) {
         stand.much = MUCH;
+        send_more(c);
+    } else if (slice_is(bytes, SLICE("some"))) {
+        uv_os_fd_t fd;
+        ck_assert_int_eq(uv_fileno((uv_handle_t *)&c->poll, &fd), 0);
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){ 4096 }, sizeof(int));
+        stand.much = SOME;
         send_more(c);
     } else if (slice_is(bytes, SLICE("linger"))) {
         conn_linger(c, "was told to");
@@ -393,6 +399,25 @@ START_TEST(much_arrives_whole_though_its_reader_is_slow)
 }
 END_TEST
 
+START_TEST(what_tls_has_taken_goes_on_though_nothing_comes_after_it)
+{
+    stand_open(false, true);
+    struct secure s = secure_new(client_open());
+    char bytes[7000];
+    secure_says(&s, SLICE("some"));
+    for (int i = 0; i < 50; i++)
+        pump();
+    ck_assert_uint_eq(stand.much, 0); /* the protocol has nothing left */
+    for (size_t got = 0; got < SOME;) {
+        int n = secure_hears(&s, bytes, sizeof(bytes));
+        ck_assert_int_gt(n, 0);
+        got += (size_t)n;
+    }
+    secure_close(&s);
+    stand_close();
+}
+END_TEST
+
 START_TEST(a_header_may_come_before_tls_even_in_one_piece_with_it)
 {
     stand_open(true, true);
@@ -446,6 +471,7 @@ SUITE(via)
     tcase_add_test(tc, tls_lies_between_and_ends_with_a_goodbye);
     tcase_add_test(tc, a_goodbye_of_the_peer_is_its_end);
     tcase_add_test(tc, much_arrives_whole_though_its_reader_is_slow);
+    tcase_add_test(tc, what_tls_has_taken_goes_on_though_nothing_comes_after_it);
     tcase_add_test(tc, a_header_may_come_before_tls_even_in_one_piece_with_it);
     tcase_add_test(tc, who_leaves_amid_a_handshake_is_let_go);
 }
