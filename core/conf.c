@@ -44,6 +44,10 @@ static const struct setting table[] = {
 
     { "listen",           TEXT,   AT(listen),           "",       0, 0, NULL,
       "FastCGI socket: a path or host:port; empty: descriptor 0" },
+    { "listen_http",      LIST,   AT(listen_http),      "",       0, 0, NULL,
+      "bellpushd: where it listens; host:port, [address]:port, or the path of a unix socket" },
+    { "mount",            TEXT,   AT(mount),            "/push",  0, 0, NULL,
+      "bellpushd: the path below which everything is served; empty: at the root" },
     { "max_open",         COUNT,  AT(max_open),         "0",      0, 10000000, NULL,
       "open requests per process; 0: as many as descriptors allow" },
     { "processes",        COUNT,  AT(processes),        "10",     1, 100000, NULL,

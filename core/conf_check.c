@@ -211,6 +211,13 @@ static void check_limits(const struct conf *c, struct buf *errors)
         complain(c, errors, "forwarded_header", c->forwarded_header, "is not the name of a header");
 }
 
+/* "" or "/push", as it stands in addresses when they are decoded. */
+static bool is_mount(const char *path)
+{
+    size_t len = strlen(path);
+    return len == 0 || (path[0] == '/' && path[len - 1] != '/' && !strpbrk(path, "?#%"));
+}
+
 enum rc conf_check(struct conf *c, struct buf *errors)
 {
     size_t before = errors->len;
@@ -234,6 +241,9 @@ enum rc conf_check(struct conf *c, struct buf *errors)
     if (!uri_reference_valid(slice_of(c->cloudevents_source)))
         complain(c, errors, "cloudevents_source", c->cloudevents_source,
                  "is not a URI such as https://example.org/push");
+    if (!is_mount(c->mount))
+        complain(c, errors, "mount", c->mount,
+                 "is not a path such as /push, without a / at its end");
     if (c->max_body_bytes < c->max_event_bytes)
         complain(c, errors, "max_body_bytes", NULL, "is below max_event_bytes");
     if (buf_rc(errors) != RC_OK)

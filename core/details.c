@@ -26,11 +26,13 @@ const char *details_title(int status)
         { 404, "Not Found" },
         { 405, "Method Not Allowed" },
         { 406, "Not Acceptable" },
+        { 408, "Request Timeout" },
         { 409, "Conflict" },
         { 410, "Gone" },
         { 413, "Content Too Large" },
         { 414, "URI Too Long" },
         { 415, "Unsupported Media Type" },
+        { 417, "Expectation Failed" },
         { 422, "Unprocessable Content" },
         { 429, "Too Many Requests" },
         { 431, "Request Header Fields Too Large" },
@@ -39,6 +41,7 @@ const char *details_title(int status)
         { 502, "Bad Gateway" },
         { 503, "Service Unavailable" },
         { 504, "Gateway Timeout" },
+        { 505, "HTTP Version Not Supported" },
     };
     static const char *const hundreds[] = { "Informational", "Success", "Redirection",
                                             "Client Error", "Server Error" };

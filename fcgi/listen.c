@@ -19,16 +19,8 @@
 
 enum {
     BACKLOG = 1024,
-    SYSTEMD_FIRST_FD = 3,
     PORT_MAX = 65535,
 };
-
-static bool is_listening(int fd)
-{
-    int on = 0;
-    socklen_t len = sizeof(on);
-    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
-}
 
 /* mod_fcgid gives its processes one request at a time and names its sockets DIR/PID.NUMBER. */
 static bool is_of_mod_fcgid(int fd)
@@ -45,7 +37,7 @@ static bool is_of_mod_fcgid(int fd)
 
 static enum rc take_handed(struct listening *out, int fd, const char *how, struct buf *error)
 {
-    if (!is_listening(fd)) {
+    if (!socket_is_listening(fd)) {
         buf_printf(error, "%s: descriptor %d is not a listening socket\n", how, fd);
         return RC_SYNTAX;
     }
@@ -86,48 +78,6 @@ static bool can_bind_tcp(const char *address, const char *colon, struct buf *err
     return !why;
 }
 
-static bool can_bind_path(const char *path, struct buf *error)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slice_dup((struct slice){ path, slash ? (size_t)(slash - path) + 1 : 0 });
-    bool can = folder && access(*folder ? folder : ".", W_OK | X_OK) == 0;
-
-    if (!can)
-        buf_printf(error, "listen: cannot listen on %s: its folder: %s\n", path, strerror(errno));
-    free(folder);
-    return can;
-}
-
-/* May this path become a socket?  A file that is none stays; a socket that answers is in use. */
-static bool path_is_free(const char *path, struct buf *error)
-{
-    struct sockaddr_un name = { .sun_family = AF_UNIX };
-    struct stat st;
-
-    if (strlen(path) >= sizeof(name.sun_path)) {
-        buf_printf(error, "listen: %s: a socket's path has at most %zu bytes\n", path,
-                   sizeof(name.sun_path) - 1);
-        return false;
-    }
-    if (lstat(path, &st) < 0)
-        return can_bind_path(path, error);
-    if (!S_ISSOCK(st.st_mode)) {
-        buf_printf(error, "listen: %s is there already and not a socket\n", path);
-        return false;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return true;
-    memcpy(name.sun_path, path, strlen(path));
-    /* refused: its owner is dead, and FCGX_OpenSocket() replaces the file.  EAGAIN: a full backlog
-     */
-    bool used = connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 || errno == EAGAIN;
-    close(fd);
-    if (used)
-        buf_printf(error, "listen: %s is in use by another process\n", path);
-    return !used;
-}
-
 /* "HOST:PORT"; libfcgi takes anything else for a path and would make a socket file of that name. */
 static bool address_is_good(const char *address, struct buf *error)
 {
@@ -150,7 +100,7 @@ static enum rc open_own(struct listening *out, const char *address, int mode, st
 {
     bool is_path = strchr(address, '/') || !strchr(address, ':');
 
-    if (is_path ? !path_is_free(address, error) : !address_is_good(address, error))
+    if (is_path ? !socket_file_is_free(address, error) : !address_is_good(address, error))
         return RC_SYNTAX;
     *out = (struct listening){ .kind = LISTEN_OWN, .how = "a socket of our own" };
     mode_t old = mode >= 0 ? umask((mode_t)(~mode & 0777)) : 0;
@@ -164,41 +114,19 @@ static enum rc open_own(struct listening *out, const char *address, int mode, st
         return RC_SYNTAX;
     }
     fcntl(out->fd, F_SETFD, FD_CLOEXEC);
-    struct stat st;
-    if (is_path && lstat(address, &st) == 0) {
-        snprintf(out->path, sizeof(out->path), "%s", address);
-        out->device = st.st_dev;
-        out->inode = st.st_ino;
-    }
+    if (is_path)
+        socket_file_note(&out->file, address);
     return RC_OK;
 }
 
-void listen_cleanup(const struct listening *l)
-{
-    struct stat st;
-
-    if (l->path[0] && lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
-        unlink(l->path);
-}
-
 /* ---- who started us -------------------------------------------------------------------------- */
-
-static bool systemd_speaks_to_us(void)
-{
-    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-    int64_t number;
-
-    return pid && fds && number_parse(slice_of(pid), INT32_MAX, &number) == RC_OK &&
-           number == getpid() && number_parse(slice_of(fds), INT32_MAX, &number) == RC_OK &&
-           number > 0;
-}
 
 enum rc listen_find(const char *argument, const char *setting, int mode, struct listening *out,
                     struct buf *error)
 {
     if (argument)
         return open_own(out, argument, mode, error);
-    if (systemd_speaks_to_us())
+    if (systemd_sockets() > 0)
         return take_handed(out, SYSTEMD_FIRST_FD, "systemd", error);
     if (!FCGX_IsCGI())
         return take_handed(out, FCGI_LISTENSOCK_FILENO, "lighttpd, mod_fcgid or spawn-fcgi", error);

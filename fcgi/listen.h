@@ -11,7 +11,7 @@
 #ifndef FCGI_LISTEN_H
 #define FCGI_LISTEN_H
 
-#include "core/buf.h"
+#include "core/socket_file.h"
 
 enum listen_kind {
     LISTEN_OWN,    /* we opened the socket */
@@ -24,21 +24,15 @@ struct listening {
     int fd;           /* the listening socket; -1: CGI */
     bool one_request; /* the manager gives each process one request at a time (mod_fcgid, CGI) */
     const char *how;  /* "lighttpd, spawn-fcgi or mod_fcgid", … for the log */
-    char path[108];   /* a unix socket that is ours to remove; "" none */
-    uint64_t device, inode; /* of it */
+    struct socket_file file;
 };
-
-enum { LISTEN_MODE_UMASK = -1 };
 
 /*
  * Find out, and open what is to be opened.  argument: --listen, or NULL; setting: from the
- * configuration, or "".  mode: permissions of a unix socket, or LISTEN_MODE_UMASK.
+ * configuration, or "".  mode: permissions of a unix socket, or -1: the umask's.
  * RC_SYNTAX with one line in *error: an address that is none, one in use, or nothing to serve.
  */
 enum rc listen_find(const char *argument, const char *setting, int mode, struct listening *out,
                     struct buf *error) MUST_USE;
-
-/* Remove the socket file, if it is still the one that we made. */
-void listen_cleanup(const struct listening *);
 
 #endif

@@ -114,42 +114,20 @@ static int serve(struct worker *w)
     return life_run(life);
 }
 
-static int check_conf(const struct options *o, struct worker *w, struct buf *errors)
-{
-    struct buf out = BUF_EMPTY;
-    int status = EXIT_FAILURE;
-    enum rc rc = options_conf(o, &w->life.conf, errors);
-
-    if (rc == RC_OK)
-        conf_warn(&w->life.conf, false, errors);
-    if (errors->len > 0)
-        fwrite(errors->at, 1, errors->len, stderr);
-    if (rc == RC_OK) {
-        conf_print(&w->life.conf, &out);
-        if (buf_rc(&out) == RC_OK && fwrite(out.at, 1, out.len, stdout) == out.len)
-            status = EXIT_SUCCESS;
-        buf_fini(&out);
-    }
-    if (rc != RC_NOMEM)
-        conf_fini(&w->life.conf);
-    buf_fini(errors);
-    return status;
-}
-
 static int run(int argc, char **argv, struct worker *w)
 {
     struct options o;
     struct buf errors = BUF_EMPTY;
     int status = EXIT_FAILURE;
-    enum options_task task = options_parse(&o, argc, argv);
+    enum settings_task task = options_parse(&o, argc, argv);
 
-    if (task == OPTIONS_DONE)
+    if (task == SETTINGS_DONE)
         return EXIT_SUCCESS;
-    if (task == OPTIONS_WRONG)
+    if (task == SETTINGS_WRONG)
         return EXIT_FAILURE;
-    if (task == OPTIONS_CHECK)
-        return check_conf(&o, w, &errors);
-    enum rc rc = options_conf(&o, &w->life.conf, &errors);
+    if (task == SETTINGS_CHECK)
+        return settings_check(&o.settings);
+    enum rc rc = settings_conf(&o.settings, &w->life.conf, &errors);
     bool conf_is_good = rc == RC_OK;
     if (rc != RC_NOMEM)
         rc = listen_find(o.listen, w->life.conf.listen, o.mode, &w->listening, &errors);
@@ -162,7 +140,7 @@ static int run(int argc, char **argv, struct worker *w)
     if (rc == RC_OK && (conf_is_good || has_no_terminal(&w->listening)))
         status = serve(w);
     if (rc == RC_OK)
-        listen_cleanup(&w->listening);
+        socket_file_remove(&w->listening.file);
     conf_fini(&w->life.conf);
     return status;
 }

@@ -177,6 +177,12 @@ void conn_pause(struct conn *c, bool pause)
     watch(c);
 }
 
+bool conn_is_readable(const struct conn *c)
+{
+    char byte;
+    return recv(fd_of(c), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* ---- the reply ------------------------------------------------------------------------------- */
 
 struct request *conn_serve(struct conn *c, const struct request_ops *ops)
@@ -209,7 +215,8 @@ void conn_switch(struct conn *c, const struct protocol *protocol, void *own)
     c->protocol->closed(c);
     c->protocol = protocol;
     c->own = own;
-    if (protocol->opened)
+    conn_pause(c, false);
+    if (protocol->opened && c->state != CONN_CLOSED)
         protocol->opened(c);
 }
 

@@ -132,6 +132,9 @@ void conn_turn(struct conn *);
 /* Read no further, until it is undone: the peer's leaving is noticed all the same. */
 void conn_pause(struct conn *, bool);
 
+/* Have bytes come that are not read yet? */
+bool conn_is_readable(const struct conn *);
+
 /*
  * Another protocol goes on from here: closed() of the old one, then opened() of the new.  What the
  * old one has read too far it must have taken out of its own before.
