@@ -20,6 +20,7 @@
 #include "core/text.h"
 #include "sidecar/http1_reply.h"
 #include "sidecar/http1_wire.h"
+#include "sidecar/ws_conn.h"
 
 enum {
     NEXT_MS = 75 * 1000,
@@ -101,6 +102,11 @@ struct buf http1_conn_rest(struct conn *c)
     if (in)
         in->rest = BUF_EMPTY;
     return rest;
+}
+
+bool http1_conn_is_old(const struct conn *c)
+{
+    return c->marks & HTTP_10;
 }
 
 /* ---- clocks ---------------------------------------------------------------------------------- */
@@ -244,6 +250,7 @@ static const struct request_ops ops = {
     .lend = answer_lend,
     .end = op_end,
     .queued = answer_queued,
+    .socket = &ws_socket_ops,
 };
 
 /* ---- serving --------------------------------------------------------------------------------- */

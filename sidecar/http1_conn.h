@@ -20,5 +20,7 @@ extern const struct protocol http1_protocol;
  * that came after it.  The request's headers can be read until its handler returns.
  */
 struct buf http1_conn_rest(struct conn *);
+/* The request being answered is one of HTTP/1.0: its client knows no `Upgrade` (RFC 9110, 7.8). */
+bool http1_conn_is_old(const struct conn *);
 
 #endif

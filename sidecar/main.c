@@ -9,6 +9,7 @@
 #include "sidecar/http1_conn.h"
 #include "sidecar/listen.h"
 #include "sidecar/options.h"
+#include "sidecar/ws_conn.h"
 
 enum { GRACE_MS = 1000 }; /* for the database's first word */
 
@@ -16,6 +17,9 @@ struct sidecar {
     struct life life;
     struct listening listening;
     struct porch *porch;
+    struct ws_share sockets;
+    void (*freed)(void *arg); /* the porch is, too */
+    void *arg;
 };
 
 static struct sidecar *sidecar_of(const struct life *life)
@@ -43,11 +47,15 @@ static bool on_begin(struct life *life)
     struct sidecar *d = sidecar_of(life);
     struct porch_socket sockets[LISTEN_MAX];
 
+    if (ws_share_init(&d->sockets, &life->conf) != RC_OK)
+        return false;
     for (size_t i = 0; i < d->listening.n; i++) {
         sockets[i] = (struct porch_socket){ d->listening.at[i].fd, d->listening.at[i].scheme };
         d->listening.at[i].fd = -1; /* the porch's from now on */
     }
-    d->porch = porch_new(&life->server, &ops, d, sockets, d->listening.n, &life->limits);
+    d->porch = porch_new(&life->server, &ops, &d->sockets, sockets, d->listening.n, &life->limits);
+    if (d->porch)
+        ws_share_watch(&d->sockets, d->porch);
     return d->porch != NULL;
 }
 
@@ -61,14 +69,24 @@ static bool is_over(const struct life *life)
     return life->state == LIFE_STOPPING && sidecar_of(life)->porch->count == 0;
 }
 
+static void on_porch_freed(void *arg)
+{
+    struct sidecar *d = arg;
+
+    ws_share_fini(&d->sockets);
+    d->freed(d->arg);
+}
+
 static void on_free(struct life *life, void (*done)(void *arg), void *arg)
 {
     struct sidecar *d = sidecar_of(life);
 
+    d->freed = done;
+    d->arg = arg;
     if (d->porch)
-        porch_free(d->porch, done, arg);
+        porch_free(d->porch, on_porch_freed, d);
     else
-        done(arg);
+        on_porch_freed(d);
 }
 
 /* ---- the beginning --------------------------------------------------------------------------- */

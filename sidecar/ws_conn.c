@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sidecar/http1_conn.h"
 #include "sidecar/ws_deflate.h"
 #include "sidecar/ws_handshake.h"
 
@@ -429,7 +430,7 @@ static struct ws_asked asked_by(const struct request *r)
 {
     return (struct ws_asked){
         .method = r->head->method,
-        .http_1_1 = true, /* of 1.0 there is no `Upgrade` (http1_conn.c) */
+        .http_1_1 = !http1_conn_is_old(conn_of(r)),
         .host = request_header(r, "host"),
         .upgrade = request_header(r, "upgrade"),
         .connection = request_header(r, "connection"),
@@ -465,6 +466,27 @@ static int op_refuses(const struct request *r, const char **why)
     return terms_of(r, &terms) ? 0 : 400;
 }
 
+/* From here on it is this protocol; what has come after the handshake waits for the next turn. */
+static void begin(struct conn *c, const struct ws_terms *terms)
+{
+    struct buf rest = http1_conn_rest(c);
+
+    conn_switch(c, &ws_protocol, NULL);
+    conn_pause(c, false);
+    c->framed = 0;
+    c->marks = MARK_HEARD;
+    if (terms->deflate)
+        c->marks |= (uint8_t)(MARK_DEFLATE | (terms->server_bits - WS_WINDOW_MIN) << 1);
+    if (rest.len == 0)
+        return;
+    struct unfinished *u = unfinished(c);
+    if (u)
+        u->rest = rest;
+    else
+        buf_fini(&rest);
+    c->answer.request.broken |= !u;
+}
+
 static enum rc op_accept(struct request *r, struct slice protocol, struct slice headers)
 {
     struct conn *c = conn_of(r);
@@ -487,8 +509,7 @@ static enum rc op_accept(struct request *r, struct slice protocol, struct slice 
     }
     buf_put(&head, headers);
     buf_puts(&head, "\r\n");
-    c->marks = (uint8_t)(MARK_HEARD | (terms.deflate ? MARK_DEFLATE : 0) |
-                         (terms.deflate ? (terms.server_bits - WS_WINDOW_MIN) << 1 : 0));
+    begin(c, &terms);
     return answer_head(r, &head);
 }
 
@@ -500,15 +521,6 @@ const struct socket_ops ws_socket_ops = {
     .close = op_close,
     .deafen = op_deafen,
 };
-
-void ws_conn_begin(struct conn *c, struct slice rest)
-{
-    conn_switch(c, &ws_protocol, NULL);
-    if (rest.len > 0)
-        on_bytes(c, rest);
-    if (c->state == CONN_ENDING && !c->stuck) /* its handler has closed it already */
-        conn_turn(c);
-}
 
 /* ---- who is still there? --------------------------------------------------------------------- */
 

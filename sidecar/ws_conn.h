@@ -1,7 +1,7 @@
 /*
  * ws_conn.h - one WebSocket on the loop (RFC 6455).
  *
- *      HTTP/1.1 --101 is sent--> OPEN --close frame, theirs or ours--> ENDING --sent--> lingering
+ *      HTTP/1.1 --101--> OPEN --close frame, theirs or ours--> ENDING --sent--> lingering
  *
  * A WebSocket is an upgraded request (core/request.h): what its handler writes are messages, what
  * the peer says goes to the handler as whole messages.  While nothing is unfinished it costs
@@ -17,7 +17,7 @@
 #include "sidecar/conn.h"
 #include "sidecar/ws_wire.h"
 
-/* What all WebSockets of a process share. */
+/* What all WebSockets of a process share; porch->owner of their porch. */
 struct ws_share {
     struct ws_rules rules;
     struct alarm sweep; /* looks who is still there */
@@ -32,10 +32,7 @@ void ws_share_fini(struct ws_share *); /* no connection is left */
 /* The porch is open: ping who is silent, close who stays silent, from now on. */
 void ws_share_watch(struct ws_share *, struct porch *);
 
-/* For request_ops.socket of whoever carries the handshake; its connections are struct conn. */
+/* For http1_conn.c: request_ops.socket. */
 extern const struct socket_ops ws_socket_ops;
-
-/* The 101 is with the kernel: this protocol goes on.  rest: what was read after the handshake. */
-void ws_conn_begin(struct conn *, struct slice rest);
 
 #endif
