@@ -31,6 +31,7 @@ static const struct route {
     { "/ws", METHOD_GET, socket_serve, true },
     { "/ws/echo", METHOD_GET, socket_echo, false },
     { TALK_PATH, METHOD_POST, talk_serve, true },
+    { "/presence", READ, presence_serve, true },
     { "/publish", METHOD_POST, publish_serve, true },
     { "/hook/", READ | METHOD_POST | METHOD_OPTIONS, hook_serve, false },
     { "/status", READ, status_serve, false },
@@ -161,6 +162,7 @@ static void serve_help(const struct visit *v)
         "GET  /stream?topic=T    newline-delimited JSON; format=frame for the oldest browsers\n"
         "GET  /ws?topic=T        the same over a WebSocket (bellpushd only); subprotocol "
         "bellpush.v1.json\n"
+        "GET  /presence?topic=T  who is there, and the place in the log that this belongs to\n"
         "POST /publish?topic=T   the body is the event; Authorization: Bearer KEY\n"
         "POST /hook/NAME         a webhook that bellpush.define_hook() has defined\n"
         "GET  /status /ready /metrics\n"

@@ -15,6 +15,7 @@ void socket_echo(const struct visit *);     /* GET /ws/echo */
 void stream_messages(const struct visit *); /* the plain ones */
 void talk_serve(const struct visit *);      /* one message of a conversation */
 void poll_serve(const struct visit *);      /* GET /poll */
+void presence_serve(const struct visit *);  /* GET /presence */
 void publish_serve(const struct visit *);   /* POST /publish */
 void hook_serve(const struct visit *);      /* POST /hook/NAME, and GET for handshakes */
 void status_serve(const struct visit *);    /* GET /status */

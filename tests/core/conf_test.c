@@ -381,7 +381,7 @@ START_TEST(words_in_lists_are_checked_for_what_they_mean)
         read_text("channels = ok, bellpush, a+b, "
                   "a23456789012345678901234567890123456789012345678901234567890123, "
                   "b234567890123456789012345678901234567890123456789012345678901234\n"
-                  "closed = fine/#, a/#/b\n"
+                  "closed = fine/#, a/#/b, $presence/#\n"
                   "cors_origins = https://ok.example, http://ok:8080, *, https://x/, example.org\n"
                   "max_body_bytes = 1k\n"),
         RC_OK);
@@ -396,6 +396,8 @@ START_TEST(words_in_lists_are_checked_for_what_they_mean)
         "channel "
         "names of at most 63 bytes\n"
         "bellpush.conf:2: closed: 'a/#/b': in a topic filter '#' must be the last level\n"
+        "bellpush.conf:2: closed: '$presence/#': who is on a topic is closed with the topic: name "
+        "that\n"
         "bellpush.conf:3: cors_origins: '*': name each origin: '*' would let every page on the web "
         "ask\n"
         "bellpush.conf:3: cors_origins: 'https://x/': an origin ends after the host and port, "

@@ -159,6 +159,66 @@ START_TEST(a_filter_is_in_doubt_when_some_of_its_topics_are_closed)
 }
 END_TEST
 
+/* Who is on a topic is heard by whoever may hear the topic, no matter how it is asked for. */
+START_TEST(presence_is_heard_with_the_topic)
+{
+    static const struct {
+        const char *filter;
+        enum rc rc;
+        bool doubts, with_right; /* doubts: without a right */
+    } cases[] = {
+        { "$presence/secret/a", RC_DENIED, true, true },
+        { "$presence/secret/+/x", RC_DENIED, true, false },
+        { "$presence/secret/#", RC_DENIED, true, false },
+        { "$presence/a/private", RC_DENIED, true, false },
+        { "$presence/+/private", RC_DENIED, true, false },
+        { "$presence/a/b", RC_OK, false, true },
+        { "$presence/#", RC_OK, true, true },
+        { "$presence/+/+", RC_OK, true, true },
+        { "$presence/secret", RC_DENIED, true, false },
+        { "$presence/", RC_OK, false, true },
+        { "$presence", RC_OK, false, true },
+    };
+    const struct rights_fields fields = { .filters[VERB_SUBSCRIBE] = { &SLICE("secret/a"), 1 } };
+    struct who anybody = { .has_key = false }, ann = anybody;
+    const char *why;
+
+    ck_assert_int_eq(rights_new(&fields, &ann.rights, &why), RC_OK);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct slice filter = slice_of(cases[i].filter);
+        ck_assert_msg(gate_may(gate, &anybody, VERB_SUBSCRIBE, filter) == cases[i].rc, "%s",
+                      filter.at);
+        ck_assert_msg(gate_doubts(gate, &anybody, filter) == cases[i].doubts, "%s", filter.at);
+        ck_assert_msg((gate_may(gate, &ann, VERB_SUBSCRIBE, filter) == RC_OK) ==
+                          cases[i].with_right,
+                      "%s", filter.at);
+    }
+    ck_assert(!gate_doubts(gate, &ann, SLICE("$presence/secret/a")));
+    ck_assert(may_hear("$presence/a/b", 0));
+    ck_assert(!may_hear("$presence/a/b", EVENT_PRIVATE));
+    ck_assert(!may_hear("$presence/secret/a", 0));
+    ck_assert(!may_hear("$presence/a/private", 0));
+    struct event *e = event_new(&(struct event_fields){
+        .epoch = "e", .seq = 1, .topic = SLICE("$presence/secret/a"), .flags = EVENT_PRIVATE });
+    ck_assert(gate_may_hear(gate, &ann, e));
+    event_unref(e);
+    /* A right that names `$presence` is none to it: the topic is what counts. */
+    who_unref(&ann);
+    const struct rights_fields named = { .filters[VERB_SUBSCRIBE] = { &SLICE("$presence/#"), 1 } };
+    ck_assert_int_eq(rights_new(&named, &ann.rights, &why), RC_OK);
+    ck_assert_int_eq(gate_may(gate, &ann, VERB_SUBSCRIBE, SLICE("$presence/secret/a")), RC_DENIED);
+    who_unref(&ann);
+    /* And nobody publishes there, whatever he has. */
+    struct who holder = { .has_key = true };
+    ck_assert_int_eq(gate_may(gate, &holder, VERB_PUBLISH, SLICE("$presence/a")), RC_DENIED);
+    const struct rights_fields all = { .filters[VERB_PUBLISH] = { &SLICE("#"), 1 } };
+    ck_assert_int_eq(rights_new(&all, &ann.rights, &why), RC_OK);
+    ck_assert_int_eq(gate_may(gate, &ann, VERB_PUBLISH, SLICE("a")), RC_OK);
+    ck_assert_int_eq(gate_may(gate, &ann, VERB_PUBLISH, SLICE("$presence/a")), RC_DENIED);
+    who_unref(&ann);
+}
+END_TEST
+
 SUITE(gate)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -168,4 +228,5 @@ SUITE(gate)
     tcase_add_test(tc, a_closed_filter_closes_what_it_covers_whole);
     tcase_add_test(tc, closed_and_private_events_are_not_heard_through_wider_filters);
     tcase_add_test(tc, a_filter_is_in_doubt_when_some_of_its_topics_are_closed);
+    tcase_add_test(tc, presence_is_heard_with_the_topic);
 }

@@ -237,6 +237,27 @@ START_TEST(wild_is_what_has_a_wildcard)
 }
 END_TEST
 
+START_TEST(presence_is_heard_as_its_topic)
+{
+    static const char *const cases[][2] = {
+        { "$presence/a/b", "a/b" },
+        { "$presence/#", "#" },
+        { "$presence//", "/" },
+        { "$presence/$presence/a", "$presence/a" },
+        { "$presence/", "$presence/" },
+        { "$presence", "$presence" },
+        { "$presences/a", "$presences/a" },
+        { "$Presence/a", "$Presence/a" },
+        { "a/$presence/b", "a/$presence/b" },
+        { "presence/a", "presence/a" },
+    };
+
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        ck_assert_msg(slice_is(topic_heard_as(slice_of(cases[i][0])), slice_of(cases[i][1])), "%s",
+                      cases[i][0]);
+}
+END_TEST
+
 SUITE(topic)
 {
     tcase_set_timeout(tc, 60);
@@ -248,4 +269,5 @@ SUITE(topic)
     tcase_add_test(tc, covering_means_that_no_topic_matches_the_inner_alone);
     tcase_add_test(tc, filters_whose_common_topics_would_be_too_long_do_not_overlap);
     tcase_add_test(tc, wild_is_what_has_a_wildcard);
+    tcase_add_test(tc, presence_is_heard_as_its_topic);
 }

@@ -338,6 +338,42 @@ START_TEST(a_session_cookie_decides_without_any_token)
 }
 END_TEST
 
+/* The site is asked about the topic whose members are to be heard: it knows no other. */
+START_TEST(who_may_hear_a_topic_may_hear_who_is_there)
+{
+    const char *cookie = "Cookie: PHPSESSID=s1";
+    const char *bearer = text("Authorization: Bearer %s", token_for("\"secret/a/#\"", "", 60));
+
+    expect_problem_once(get_as("/poll?topic=$presence/secret/a/%23", NULL), 403);
+    struct answer *hers = get_as("/events?topic=$presence/secret/a/%23", bearer),
+                  *anybody = get_as("/events?topic=$presence/%23", NULL);
+    ck_assert_int_eq(answer_status(hers), 200);
+    ck_assert_int_eq(answer_status(anybody), 200);
+    fake_join(source, "secret/b", "bob", NULL);
+    fake_join(source, "secret/a/1", "ann", NULL);
+    fake_join(source, "open", "cid", NULL);
+    answer_expect(hers, "{\"member\":\"ann\",\"data\":null}");
+    answer_expect(anybody, "{\"member\":\"cid\",\"data\":null}");
+    struct slice said = answer_so_far(anybody);
+    ck_assert_ptr_null(memmem(said.at, said.len, "ann", 3));
+    said = answer_so_far(hers);
+    ck_assert_ptr_null(memmem(said.at, said.len, "bob", 3));
+    answer_close(hers);
+    answer_close(anybody);
+
+    ask_the_site();
+    struct answer *a = get_as("/poll?topic=$presence/secret/7", cookie);
+    ck_assert_int_eq(answer_status(a), 200);
+    answer_close(a);
+    size_t asked = fake_asked(source);
+    a = get_as("/poll?topic=secret/7", cookie); /* it was about this that it was asked */
+    ck_assert_int_eq(answer_status(a), 200);
+    answer_close(a);
+    ck_assert_uint_eq(fake_asked(source), asked);
+    expect_problem_once(get_as("/poll?topic=$presence/secret/8", cookie), 403);
+}
+END_TEST
+
 START_TEST(a_session_publishes_where_the_site_says)
 {
     const char *const headers[] = { "Cookie: PHPSESSID=s1", "Host: h", "Origin: http://h",
@@ -444,6 +480,7 @@ SUITE(admit)
     tcase_add_test(tc, a_token_publishes_where_it_may);
     tcase_add_test(tc, a_cookie_publishes_only_from_here);
     tcase_add_test(tc, a_session_cookie_decides_without_any_token);
+    tcase_add_test(tc, who_may_hear_a_topic_may_hear_who_is_there);
     tcase_add_test(tc, a_session_publishes_where_the_site_says);
     tcase_add_test(tc, when_the_sites_word_may_be_another_streams_ask_again);
     tcase_add_test(tc, an_answer_from_before_a_change_is_not_remembered);
