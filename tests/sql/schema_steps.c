@@ -245,7 +245,7 @@ static void look_for(struct play *p, struct session *s)
     if (sscanf(lock, "advisory %u %u", &class, &object) == 2) {
         s->place = class == GATES ? AT_GATE : WAITING;
         s->gate = object;
-    } else if (is_held_up(p, s)) {
+    } else if (strncmp(lock, "transactionid ", 14) == 0 || is_held_up(p, s)) {
         s->place = WAITING;
     }
 }
