@@ -1928,10 +1928,6 @@ BEGIN
   LOOP
     SELECT w.turn INTO had FROM bellpush.presence_worker w WHERE w.worker = $1 FOR UPDATE;
     EXIT WHEN FOUND;
-    IF $3 > 0 AND $9 IS DISTINCT FROM 0 THEN
-      lost := true;
-      RETURN;
-    END IF;
     INSERT INTO bellpush.presence_worker (worker, turn) VALUES ($1, 0) ON CONFLICT DO NOTHING;
   END LOOP;
   IF had < $3 AND $9 IS DISTINCT FROM 0 THEN

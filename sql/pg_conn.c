@@ -12,7 +12,7 @@
 #include "sql/pg_dial.h"
 
 enum {
-    PARAMS_MAX = 10, /* publish_batch() has that many */
+    PARAMS_MAX = 11, /* presence_change() has that many */
     WATCH_MS = 10 * 1000,
 };
 

@@ -482,6 +482,7 @@ void pg_pool_free(struct pg_pool *p)
 bool pg_pool_take(struct pg_pool *p, struct source_call *call)
 {
     bool publish = call->kind == PG_PUBLISH;
+    bool first = call->kind == PG_PRESENCE; /* there is but one, and it speaks for many */
 
     if (publish && (p->calls >= CALLS_MAX || p->publish_bytes + call->bytes > PUBLISH_BYTES_MAX)) {
         pg_call_free(call);
@@ -491,11 +492,11 @@ bool pg_pool_take(struct pg_pool *p, struct source_call *call)
     call->taken_ms = call->since_ms = uv_now(p->loop->uv);
     if (publish)
         p->publish_bytes += call->bytes;
-    if (p->calls++ >= CALLS_MAX) {
+    if (p->calls++ >= CALLS_MAX && !first) {
         fail_soon(p, call, RC_LIMIT, "too many questions wait for the database");
         return true;
     }
-    put(queue_of(p, call), call, false);
+    put(queue_of(p, call), call, first);
     if (publish && is_away(p))
         fail_publishes(p);
     else

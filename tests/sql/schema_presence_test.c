@@ -327,14 +327,25 @@ START_TEST(housekeeping_waits_for_nobody)
     PGconn *other = db_open(schema_dsn_as(PQuser(db)));
 
     change(SAY("w", 1, 0, COME("{1}", "{t}", "{ann}")));
-    db_do(db, "UPDATE bellpush.presence_worker SET looks = 4");
-    db_do(other, "BEGIN; SELECT FROM bellpush.presence_member FOR UPDATE");
-    db_do(db, "SET statement_timeout = '5s'");
-    ck_assert_str_eq(look_after("0 s"), "false");
+    change(SAY("x", 1, 0, COME("{1}", "{t}", "{bob}")));
+    db_do(db, "SET statement_timeout = '5s'; UPDATE bellpush.presence_worker SET looks = 3");
+    db_do(other, "BEGIN; SELECT FROM bellpush.presence_worker WHERE worker = 'w' FOR UPDATE");
+    db_do(other, "UPDATE bellpush.presence_worker SET looked_at = looked_at WHERE worker = 'w'");
+    db_do(db,
+          "UPDATE bellpush.presence_worker SET looked_at = looked_at - interval '1 minute' WHERE "
+          "worker = 'x'");
+    ck_assert_str_eq(db_ask(db, "SELECT m ->> 'more' FROM bellpush.maintain() m"), "true");
+    ck_assert_str_eq(db_ask(db, THERE), "t ann 1"); /* the other one is gone */
+    ck_assert_str_eq(report("w"), "1");             /* nor does who reports wait */
+    db_do(other, "ROLLBACK; UPDATE bellpush.presence_worker SET looks = 4");
+    change(SAY("y", 1, 0, COME("{1}", "{t}", "{cid}")));
+    db_do(other, "BEGIN; UPDATE bellpush.presence_worker SET turn = turn WHERE worker = 'w'");
+    db_do(db, "UPDATE bellpush.presence_worker SET looks = 4 WHERE worker = 'y'");
+    ck_assert_str_eq(db_ask(db, "SELECT m ->> 'more' FROM bellpush.maintain() m"), "true");
     ck_assert_str_eq(db_ask(db, THERE), "t ann 1");
-    db_do(other, "COMMIT; BEGIN; SELECT FROM bellpush.presence_worker FOR UPDATE");
+    db_do(other, "COMMIT; BEGIN; SELECT FROM bellpush.presence_member FOR UPDATE");
     ck_assert_str_eq(db_ask(db, "SELECT m ->> 'more' FROM bellpush.maintain() m"), "false");
-    ck_assert_str_eq(report("w"), "1"); /* nor does who reports */
+    ck_assert_str_eq(db_ask(db, THERE), "t ann 1");
     db_do(other, "COMMIT");
     ck_assert_str_eq(look_after("0 s"), "true");
     ck_assert_str_eq(db_ask(db, THERE), "");
