@@ -44,6 +44,10 @@ test                 | libdbd-pg-perl         | the way of Perl to PostgreSQL
 test                 | clang                  | the second compiler
 test                 | libclang-rt-dev|libclang-rt-14-dev|libclang-rt-19-dev | its sanitizers and fuzzer
 test                 | git                    | a clean checkout to test in
+test                 | nodejs                 | runs what looks at the client's script
+test                 | node-acorn             | says whether it is ECMAScript 3
+test                 | terser                 | minifies it, to know its size
+test                 | node-typescript        | checks its types
 test                 | chromium               | a real browser
 test                 | chromium-driver        | drives it
 test                 | firefox-esr            | another real browser

@@ -30,6 +30,7 @@ static void nginx_conf(const struct front_place *p, struct buf *out)
         buf_printf(out, "    %s_temp_path %s/run/%s;\n", temps[i], p->folder, temps[i]);
     buf_printf(
         out,
+        "    types { text/html html; text/css css; text/javascript js mjs; }\n"
         "    gzip on;\n"
         "    gzip_min_length 0;\n"
         "    gzip_types text/event-stream text/plain application/json application/x-ndjson;\n"
@@ -60,6 +61,7 @@ static void lighttpd_conf(const struct front_place *p, struct buf *out)
                "server.modules = ( \"mod_indexfile\", \"mod_access\" )\n"
                "server.document-root = \"%s/docroot\"\n"
                "server.upload-dirs = ( \"%s/run\" )\n"
+               "mimetype.assign = ( \".html\" => \"text/html\", \".js\" => \"text/javascript\" )\n"
                "server.errorlog = \"%s/log/error.log\"\n"
                "server.breakagelog = \"%s/log/workers.log\"\n"
                "server.bind = \"127.0.0.1\"\n"

@@ -1,0 +1,37 @@
+/*
+ * client_site.h - www/bellpush.js and a page that uses it, behind a web server with a worker, and
+ * between browser and web server, if one likes, somebody rude.
+ */
+#ifndef TESTS_BROWSER_CLIENT_SITE_H
+#define TESTS_BROWSER_CLIENT_SITE_H
+
+#include "tests/peers/front.h"
+#include "tests/peers/rude.h"
+
+struct client_site {
+    struct front *front;
+    struct rude *rude;
+    const char *front_name;
+    char *dsn;
+    int topics; /* so many have been given out */
+};
+
+struct client_site *client_site_start(enum front_kind); /* gives */
+void client_site_free(struct client_site *);            /* NULL: nothing happens */
+
+/* The page at a port, hearing a topic of its own; query: more of the address, NULL: none.  Both
+ * give. */
+char *client_site_topic(struct client_site *);
+char *client_site_url(const struct client_site *, int port, const char *topic, const char *query);
+
+/* Another page of tests/browser/page; query: "" or "&" and more.  Gives. */
+char *client_site_page(const struct client_site *, const char *page, const char *topic,
+                       const char *query);
+
+/* Publish the numbers from `first` up to below `end`, each in a transaction of its own. */
+void client_site_publish(const struct client_site *, const char *topic, int first, int end);
+
+/* Every worker dies, as in a crash; whoever keeps them starts new ones. */
+void client_site_kill_workers(const struct client_site *);
+
+#endif

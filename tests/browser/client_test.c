@@ -1,0 +1,267 @@
+/*
+ * client_test.c - www/bellpush.js in real browsers, behind real web servers: whichever way it
+ * connects and whatever happens to its connections, each event comes once and in its order.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/browser/client_site.h"
+#include "tests/peers/browser.h"
+#include "tests/peers/cluster.h"
+#include "tests/peers/process.h"
+#include "tests/suite.h"
+
+enum { SEEN_MS = 20000, BACK_MS = 60000, RUDE_STEP = 5, RUDE_PERCENT = 60, RUDE_CONNECTIONS = 100 };
+
+static const enum front_kind fronts[] = { FRONT_NGINX, FRONT_LIGHTTPD };
+/* A bell for each way, all at once. */
+#define WAYS "eventsource;stream;poll;jsonp"
+
+static void open_page(struct browser *b, const struct client_site *s, int port, const char *topic,
+                      const char *query)
+{
+    char *url = client_site_url(s, port, topic, query);
+    browser_open(b, url);
+    free(url);
+}
+
+/* The page has exactly the numbers below n; if that does not come to hold, its story is told. */
+static void expect_all(struct browser *b, int n, const char *what)
+{
+    char *js = text_of("settled(%d)", n), *test;
+    int64_t end = now_ms() + BACK_MS;
+    bool done = false;
+
+    while (!done && now_ms() < end) {
+        char *text = browser_eval(b, js);
+        done = strcmp(text, "true") == 0;
+        free(text);
+    }
+    free(js);
+    test = text_of("verdict(%d)", n);
+    char *verdict = browser_eval(b, test), *story = browser_eval(b, "story()");
+    ck_assert_msg(strcmp(verdict, "ok") == 0, "%s: %s: %s", what, verdict, story);
+    free(story);
+    free(verdict);
+    free(test);
+}
+
+static void expect_way(struct browser *b, const char *way)
+{
+    char *js = text_of("transports() === '%s'", way);
+    browser_expect(b, js, SEEN_MS);
+    free(js);
+}
+
+/* _i: which web server, which browser. */
+START_TEST(every_way_hears_all_of_it_even_when_the_worker_dies)
+{
+    struct client_site *s = client_site_start(fronts[_i / 2]);
+    struct browser *b = browser_start(_i % 2);
+
+    char *topic = client_site_topic(s);
+
+    client_site_publish(s, topic, 0, 5);
+    open_page(b, s, front_port(s->front), topic, "ways=" WAYS);
+    expect_way(b, WAYS);
+    expect_all(b, 5, "at first");
+    client_site_publish(s, topic, 5, 10);
+    expect_all(b, 10, "live");
+    client_site_kill_workers(s);
+    client_site_publish(s, topic, 10, 15);
+    expect_all(b, 15, "after the worker's death");
+    client_site_publish(s, topic, 15, 400);
+    expect_all(b, 400, "many");
+    expect_way(b, WAYS);
+    free(topic);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
+START_TEST(what_a_browser_lacks_is_done_without)
+{
+    static const struct {
+        const char *off, *way;
+    } lacking[] = {
+        { "", "eventsource" },
+        { "EventSource", "stream" },
+        { "WebSocket,EventSource,JSON,Promise,URL", "stream" },
+        { "EventSource,XMLHttpRequest.prototype.overrideMimeType", "stream" },
+        { "XMLHttpRequest", "eventsource" },
+        { "XMLHttpRequest,EventSource", "jsonp" },
+        { "Array.prototype.forEach,Array.prototype.indexOf,Array.prototype.map,Object.keys,"
+          "String.prototype.trim,Function.prototype.bind,Date.now,Object.create",
+          "eventsource" },
+        { "addEventListener", "eventsource" },
+    };
+    struct client_site *s = client_site_start(FRONT_NGINX);
+    struct browser *b = browser_start(BROWSER_CHROMIUM);
+
+    for (size_t i = 0; i < LENGTH(lacking); i++) {
+        char *topic = client_site_topic(s), *query = text_of("off=%s", lacking[i].off);
+        client_site_publish(s, topic, 0, 3);
+        open_page(b, s, front_port(s->front), topic, query);
+        expect_way(b, lacking[i].way);
+        client_site_publish(s, topic, 3, 10);
+        expect_all(b, 10, query);
+        free(query);
+        free(topic);
+    }
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
+/* So many connections are to be maltreated; BELLPUSH_TEST_RUDE says another number. */
+static size_t rude_connections(void)
+{
+    const char *text = getenv("BELLPUSH_TEST_RUDE");
+    return text ? (size_t)atoi(text) : RUDE_CONNECTIONS;
+}
+
+/* _i: which browser, and which web server.  The last bell may use every way. */
+START_TEST(nothing_is_lost_or_doubled_whatever_befalls_connections)
+{
+    struct client_site *s = client_site_start(fronts[_i]);
+    struct browser *b = browser_start(_i);
+    char *topic = client_site_topic(s);
+    int64_t end = now_ms() + BACK_MS * (int64_t)(1 + rude_connections() / 200);
+    int n = 0;
+
+    open_page(b, s, rude_port(s->rude), topic, "patience=700&maxWait=500&ways=" WAYS ";");
+    browser_expect(b, "transports() !== ''", SEEN_MS);
+    rude_set(s->rude, RUDE_PERCENT);
+    while (rude_total(s->rude) < rude_connections() && now_ms() < end) {
+        client_site_publish(s, topic, n, n + RUDE_STEP);
+        n += RUDE_STEP;
+        free(browser_eval(b, "1")); /* as fast as the browser goes along */
+    }
+    printf("client: %s: %d events; %zu connections went well, %zu closed, %zu reset, "
+           "%zu stalled, %zu refused, %zu slow\n",
+           s->front_name, n, rude_count(s->rude, RUDE_NONE), rude_count(s->rude, RUDE_CLOSE),
+           rude_count(s->rude, RUDE_RESET), rude_count(s->rude, RUDE_STALL),
+           rude_count(s->rude, RUDE_503), rude_count(s->rude, RUDE_SLOW));
+    char *story = browser_eval(b, "story()");
+    ck_assert_msg(rude_total(s->rude) >= rude_connections(), "too few: %s", story);
+    free(story);
+    rude_set(s->rude, 0);
+    expect_all(b, n, "in the end");
+    free(topic);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
+START_TEST(refusals_are_final_and_told)
+{
+    static const char *const queries[] = { "token=none&ways=stream", "token=none&ways=poll",
+                                           "token=none&tokenInQuery=1&ways=eventsource",
+                                           "token=none&tokenInQuery=1" };
+    struct client_site *s = client_site_start(FRONT_NGINX);
+    struct browser *b = browser_start(_i);
+
+    for (size_t i = 0; i < LENGTH(queries); i++) {
+        open_page(b, s, front_port(s->front), "run/refused", queries[i]);
+        browser_expect(b, "states.join().indexOf('closed') > 0", SEEN_MS);
+        browser_expect(b, "/ 401$/.test(states[states.length - 1])", 0);
+    }
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
+START_TEST(who_has_the_right_publishes)
+{
+    struct client_site *s = client_site_start(FRONT_NGINX);
+    struct browser *b = browser_start(_i);
+    char *topic = client_site_topic(s), *publish;
+
+    open_page(b, s, front_port(s->front), topic, "token=key");
+    expect_way(b, "stream"); /* an EventSource has no head to put a token in */
+    publish =
+        text_of("bell.publish('%s', '0', function (e, c) { window.cursor = e || c; })", topic);
+    free(browser_eval(b, publish));
+    expect_all(b, 1, publish);
+    browser_expect(b, "window.cursor === bell.report().cursor", SEEN_MS);
+    free(publish);
+    publish =
+        text_of("bell.publish('%s', { a: 1 }).then(function (c) { window.cursor = c; })", topic);
+    free(browser_eval(b, publish));
+    browser_expect(b, "got[1] === '{\"a\":1}' && window.cursor === bell.report().cursor", SEEN_MS);
+    free(publish);
+    free(browser_eval(b, "bell.publish('a/#', '', function (e) { window.status_ = e.status; })"));
+    browser_expect(b, "window.status_ === 400", SEEN_MS);
+    free(topic);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
+START_TEST(a_way_that_is_silent_is_left_and_tried_again_later)
+{
+    struct client_site *s = client_site_start(FRONT_LIGHTTPD);
+    struct browser *b = browser_start(_i);
+    char *topic = client_site_topic(s);
+
+    client_site_publish(s, topic, 0, 3);
+    open_page(b, s, front_port(s->front), topic, "patience=500&mute=1");
+    expect_way(b, "stream");
+    expect_all(b, 3, "stream");
+    free(browser_eval(b, "unmute()"));
+    client_site_publish(s, topic, 3, 10);
+    expect_way(b, "eventsource");
+    client_site_publish(s, topic, 10, 20);
+    expect_all(b, 20, "eventsource");
+    free(topic);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
+START_TEST(a_page_that_was_left_goes_on_where_it_was)
+{
+    struct client_site *s = client_site_start(FRONT_NGINX);
+    struct browser *b = browser_start(_i);
+    char *topic = client_site_topic(s);
+
+    client_site_publish(s, topic, 0, 3);
+    open_page(b, s, front_port(s->front), topic, NULL);
+    expect_all(b, 3, "before");
+    free(browser_eval(b, "dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))"));
+    browser_expect(b, "bell.report().attempts[0].why === 'pagehide'", SEEN_MS);
+    client_site_publish(s, topic, 3, 6);
+    free(browser_eval(b, "dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"));
+    expect_all(b, 6, "after");
+    free(browser_eval(b, "dispatchEvent(new Event('online'))"));
+    client_site_publish(s, topic, 6, 9);
+    expect_all(b, 9, "online");
+    browser_expect(b, "bell.report().attempts.length === 3", 0);
+    free(browser_eval(b, "bell.close()"));
+    browser_expect(b, "bell.state === 'closed'", 0);
+    client_site_publish(s, topic, 9, 12);
+    free(browser_eval(b, "bell.reconnect()"));
+    expect_all(b, 12, "reopened");
+    free(topic);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
+static void start_cluster(void)
+{
+    cluster_shared();
+}
+
+SUITE(client)
+{
+    tcase_add_unchecked_fixture(tc, start_cluster, NULL);
+    tcase_add_loop_test(tc, every_way_hears_all_of_it_even_when_the_worker_dies, 0,
+                        2 * (int)LENGTH(fronts));
+    tcase_add_test(tc, what_a_browser_lacks_is_done_without);
+    tcase_add_loop_test(tc, nothing_is_lost_or_doubled_whatever_befalls_connections, 0, 2);
+    tcase_add_loop_test(tc, refusals_are_final_and_told, 0, 2);
+    tcase_add_loop_test(tc, who_has_the_right_publishes, 0, 2);
+    tcase_add_loop_test(tc, a_way_that_is_silent_is_left_and_tried_again_later, 0, 2);
+    tcase_add_loop_test(tc, a_page_that_was_left_goes_on_where_it_was, 0, 2);
+}

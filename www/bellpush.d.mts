@@ -1,0 +1,2 @@
+import bellpush = require('./bellpush.js');
+export default bellpush;

@@ -1,0 +1,2 @@
+import * as script from './bellpush.js';
+export default script.default || globalThis.bellpush;
