@@ -19,6 +19,7 @@ enum {
     CALM_MS = 1000,
     HEAD_MS = 30 * 1000,
     BODY_MS = 120 * 1000,
+    NEXT_MS = 75 * 1000,
     FLUSH_MS = 60 * 1000,
     UNFINISHED_BODIES = 16, /* of the greatest size, or more smaller ones */
 };
@@ -34,6 +35,7 @@ struct porch_limits front_limits_for(const struct conf *conf, size_t descriptors
         .surplus = surplus,
         .head_ms = HEAD_MS,
         .body_ms = BODY_MS,
+        .next_ms = NEXT_MS,
         .flush_ms = FLUSH_MS,
         .unfinished = UNFINISHED_BODIES * (size_t)conf->max_body_bytes,
     };

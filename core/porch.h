@@ -26,6 +26,7 @@ struct porch_limits {
     size_t surplus;    /* and those that are refused in words */
     uint64_t head_ms;  /* a request's head must be here so long after its first byte, */
     uint64_t body_ms;  /* and its body so long after that */
+    uint64_t next_ms;  /* a connection that is kept may be silent for so long between two */
     uint64_t flush_ms; /* of an ended reply some must be taken within */
     size_t unfinished; /* bytes of all requests that are not complete; above: 503 */
 };

@@ -23,7 +23,6 @@
 #include "sidecar/ws_conn.h"
 
 enum {
-    NEXT_MS = 75 * 1000,
     STOP_MS = 1000, /* a client that has just connected may still be about to ask */
     RETRY_S = 10,
     UNFINISHED_SMALL = 4096, /* so much each may have, however many there are */
@@ -126,7 +125,7 @@ static void start_clock(struct http1 *in, enum clock clock)
 {
     const struct porch_limits *l = &conn_porch(in->conn)->limits;
     const uint64_t ms[] = {
-        [CLOCK_FIRST] = l->head_ms, [CLOCK_NEXT] = NEXT_MS,      [CLOCK_HEAD] = l->head_ms,
+        [CLOCK_FIRST] = l->head_ms, [CLOCK_NEXT] = l->next_ms,   [CLOCK_HEAD] = l->head_ms,
         [CLOCK_BODY] = l->body_ms,  [CLOCK_FLUSH] = l->flush_ms,
     };
 

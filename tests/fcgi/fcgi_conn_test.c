@@ -10,12 +10,12 @@
 #include "fcgi/fcgi_wire.h"
 #include "fcgi/params.h"
 #include "tests/fcgi/mini_front.h"
-#include "tests/fcgi/stand.h"
+#include "tests/fcgi/fcgi_stand.h"
 #include "tests/suite.h"
 
 static void open_stand(void)
 {
-    stand_open(NULL);
+    stand_open(fcgi_stand, NULL);
 }
 
 static struct mini mini_get(const char *path, int flags)

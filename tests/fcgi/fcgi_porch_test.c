@@ -14,7 +14,7 @@
 #include "fcgi/fcgi_wire.h"
 #include "fcgi/params.h"
 #include "tests/fcgi/mini_front.h"
-#include "tests/fcgi/stand.h"
+#include "tests/fcgi/fcgi_stand.h"
 #include "tests/logged.h"
 #include "tests/peers/process.h"
 #include "tests/suite.h"
@@ -41,7 +41,7 @@ START_TEST(above_the_limit_there_is_a_503_and_below_it_service_again)
 {
     struct mini held[3], more;
 
-    stand_open(&tight);
+    stand_open(fcgi_stand, &tight);
     for (size_t i = 0; i < LENGTH(held); i++) {
         held[i] = mini_get("/hold", 0);
         mini_expect_text(&held[i], 1, ": hello");
@@ -69,12 +69,12 @@ START_TEST(above_everything_they_wait_until_one_leaves)
 {
     struct mini silent[6], more;
 
-    stand_open(&(struct porch_limits){ .max_conns = 3,
-                                       .surplus = 2,
-                                       .head_ms = 60000,
-                                       .body_ms = 60000,
-                                       .flush_ms = 60000,
-                                       .unfinished = 1 << 20 });
+    stand_open(fcgi_stand, &(struct porch_limits){ .max_conns = 3,
+                                                   .surplus = 2,
+                                                   .head_ms = 60000,
+                                                   .body_ms = 60000,
+                                                   .flush_ms = 60000,
+                                                   .unfinished = 1 << 20 });
     logged_begin(&stand.server.log);
     for (size_t i = 0; i < LENGTH(silent); i++)
         mini_open(&silent[i], stand.path, stand_pump);
@@ -102,7 +102,7 @@ START_TEST(without_descriptors_it_neither_spins_nor_dies)
     struct mini m[4], held;
     int fds = 0, fd;
 
-    stand_open(NULL);
+    stand_open(fcgi_stand, NULL);
     logged_begin(&stand.server.log);
     held = mini_get("/hold", 0);
     mini_expect_text(&held, 1, ": hello");
@@ -145,12 +145,12 @@ START_TEST(whoever_does_not_finish_is_closed)
     struct mini silent, head, body, held, kept;
     struct buf b = BUF_EMPTY;
 
-    stand_open(&(struct porch_limits){ .max_conns = 20,
-                                       .surplus = 2,
-                                       .head_ms = 60,
-                                       .body_ms = 120,
-                                       .flush_ms = 60,
-                                       .unfinished = 1 << 20 });
+    stand_open(fcgi_stand, &(struct porch_limits){ .max_conns = 20,
+                                                   .surplus = 2,
+                                                   .head_ms = 60,
+                                                   .body_ms = 120,
+                                                   .flush_ms = 60,
+                                                   .unfinished = 1 << 20 });
     held = mini_get("/hold", 0);
     kept = mini_get("/echo", FCGI_KEEP_CONN);
     mini_expect_end(&kept, 1);
@@ -189,7 +189,7 @@ START_TEST(an_ended_reply_that_nobody_takes_is_given_up)
 {
     struct mini m;
 
-    stand_open(&tight);
+    stand_open(fcgi_stand, &tight);
     m = mini_get("/big/5000000", 0);
     WAIT_FOR(stand.served == 1, stand_pump);
     WAIT_FOR(stand.porch->count == 0, stand_pump);
@@ -236,7 +236,7 @@ START_TEST(bodies_that_together_need_too_much_memory_are_told_503)
 
     limits.unfinished = 600 * 1024;
     limits.body_ms = limits.head_ms = 60000;
-    stand_open(&limits);
+    stand_open(fcgi_stand, &limits);
     struct mini one = begin_post(256 * 1024);
     WAIT_FOR(stand.porch->unfinished >= 256 * 1024, stand_pump);
     struct mini two = begin_post(512 * 1024);
@@ -285,7 +285,7 @@ static bool is_served_over_tcp(const char *allowed)
 
 START_TEST(over_tcp_only_the_web_servers_named_may_connect)
 {
-    stand_open(NULL);
+    stand_open(fcgi_stand, NULL);
     ck_assert(is_served_over_tcp(NULL));
     ck_assert(is_served_over_tcp(""));
     ck_assert(is_served_over_tcp("192.0.2.1,127.0.0.1"));

@@ -14,7 +14,7 @@
 #include "fcgi/fcgi_wire.h"
 #include "fcgi/params.h"
 #include "tests/fcgi/mini_front.h"
-#include "tests/fcgi/stand.h"
+#include "tests/fcgi/fcgi_stand.h"
 #include "tests/peers/process.h"
 #include "tests/suite.h"
 
@@ -216,7 +216,7 @@ START_TEST(libfcgi_and_we_say_the_same)
 {
     char path[128];
 
-    stand_open(NULL);
+    stand_open(fcgi_stand, NULL);
     snprintf(path, sizeof(path), "%s/stock", stand.dir);
     pid_t responder = responder_start(path);
     for (size_t i = 0; i < LENGTH(scenarios); i++) {
@@ -252,7 +252,7 @@ START_TEST(debians_cgi_fcgi_is_served)
 
     if (access("/usr/bin/cgi-fcgi", X_OK) != 0)
         return;
-    stand_open(NULL);
+    stand_open(fcgi_stand, NULL);
     ck_assert_int_eq(pipe(in) | pipe(out), 0);
     pid_t pid = process_start(&(struct process_spec){
         .argv = (const char *const[]){ "/usr/bin/cgi-fcgi", "-bind", "-connect", stand.path, NULL },

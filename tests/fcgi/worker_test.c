@@ -90,8 +90,20 @@ static void expect_exit(pid_t pid, int wanted)
                   file_read(log_path));
 }
 
+static bool is_logged(void *text)
+{
+    char *log = file_read(log_path);
+    bool is = log && strstr(log, text);
+
+    free(log);
+    return is;
+}
+
+/* What is to come may come a moment later. */
 static void expect_log(const char *text, bool is_there)
 {
+    if (is_there)
+        (void)wait_until(is_logged, (void *)(uintptr_t)text, DEADLINE_MS);
     char *log = file_read(log_path);
 
     ck_assert_ptr_nonnull(log);

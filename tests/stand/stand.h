@@ -1,18 +1,18 @@
 /*
- * stand.h - a worker's porch in the test's own process: core and fcgi, a handler of our own instead
- * of handlers/, a unix socket in a folder of its own.
+ * stand.h - a server's porch in the test's own process: core and one transport, a handler of our
+ * own instead of handlers/, a unix socket in a folder of its own.
  *
  *      /echo           method, mount, path, query, X-Test, body, in one answer
  *      /hold           begins a reply and holds it: stand.held
  *      /big/N          N bytes at once
  *      /count/N        as long as there is room, up to N bytes in pieces of 16 KiB
  *      /forget         neither answers nor holds
+ *      /none           204
  */
-#ifndef TESTS_FCGI_STAND_H
-#define TESTS_FCGI_STAND_H
+#ifndef TESTS_STAND_STAND_H
+#define TESTS_STAND_STAND_H
 
-#include "core/server.h"
-#include "fcgi/fcgi_porch.h"
+#include "core/porch.h"
 
 struct held {
     struct request *request; /* NULL: over */
@@ -38,8 +38,11 @@ struct stand {
 
 extern struct stand stand;
 
-/* limits: NULL for generous ones.  allowed: FCGI_WEB_SERVER_ADDRS. */
-void stand_open(const struct porch_limits *);
+/* The transport: make a porch of a listening socket. */
+typedef struct porch *stand_porch_fn(struct server *, int fd, const struct porch_limits *);
+
+/* limits: NULL for generous ones. */
+void stand_open(stand_porch_fn *, const struct porch_limits *);
 void stand_close(void); /* ends the test when a handle, a request or memory is left */
 
 void stand_serve(struct request *);

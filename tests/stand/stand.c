@@ -1,12 +1,13 @@
 /*
- * stand.c - a worker's porch in the test's own process.
+ * stand.c - a server's porch in the test's own process.
  */
-#include "tests/fcgi/stand.h"
+#include "tests/stand/stand.h"
 
 #include <check.h>
-#include <fcgiapp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/answer.h"
@@ -85,6 +86,12 @@ static void serve_big(struct request *r, size_t size)
     free(bytes);
 }
 
+static void serve_none(struct request *r)
+{
+    reply_begin(r, 204, SLICE_NONE);
+    reply_end(r);
+}
+
 static void serve_hold(struct request *r, size_t count)
 {
     ck_assert_uint_lt(stand.n_held, STAND_HELD_MAX);
@@ -110,6 +117,8 @@ void stand_serve(struct request *r)
         serve_echo(r);
     else if (strncmp(path, "/big/", 5) == 0)
         serve_big(r, (size_t)atol(path + 5));
+    else if (strcmp(path, "/none") == 0)
+        serve_none(r);
     else if (strcmp(path, "/hold") == 0)
         serve_hold(r, 0);
     else if (strncmp(path, "/count/", 7) == 0)
@@ -118,28 +127,38 @@ void stand_serve(struct request *r)
         answer_problem(r, 404, "no such thing", 0);
 }
 
-void stand_open(const struct porch_limits *limits)
+static int open_socket(const char *path)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    ck_assert_int_eq(listen(fd, 128), 0);
+    return fd;
+}
+
+void stand_open(stand_porch_fn *porch_of, const struct porch_limits *limits)
 {
     static const struct porch_limits generous = { .max_conns = 200,
                                                   .surplus = 10,
                                                   .head_ms = 60000,
                                                   .body_ms = 60000,
+                                                  .next_ms = 60000,
                                                   .flush_ms = 60000,
                                                   .unfinished = 64 * 1024 * 1024 };
     int rc = conf_init(&stand.conf);
 
     ck_assert_int_eq(rc, RC_OK);
     stand.conf.max_body_bytes = 2 * 1024 * 1024;
-    stand.dir = temp_folder("fcgi");
+    stand.dir = temp_folder("stand");
     snprintf(stand.path, sizeof(stand.path), "%s/socket", stand.dir);
     ck_assert_int_eq(uv_loop_init(&stand.loop), 0);
     rc = server_init(&stand.server, &stand.loop, &stand.conf);
     ck_assert_int_eq(rc, RC_OK);
     stand.server.log.level = LOG_ERROR; /* tests provoke warnings by the dozen */
     stand.server.serve = stand_serve;
-    int fd = FCGX_OpenSocket(stand.path, 128);
-    ck_assert_int_ge(fd, 0);
-    stand.porch = fcgi_porch_new(&stand.server, fd, limits ? limits : &generous, NULL);
+    stand.porch = porch_of(&stand.server, open_socket(stand.path), limits ? limits : &generous);
     ck_assert_ptr_nonnull(stand.porch);
 }
 
