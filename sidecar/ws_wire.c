@@ -159,17 +159,6 @@ static uint64_t payload_length(const struct ws_reading *r, const char **wrong)
     return length;
 }
 
-/* The first frame of a message. */
-static void begin_message(struct ws_reading *r)
-{
-    r->begun = true;
-    r->text = opcode_of(r) == WS_TEXT;
-    r->compressed = r->head[0] & BIT_RSV1;
-    r->shown = false;
-    r->utf8 = (struct ws_utf8){ 0 };
-    r->size = 0;
-}
-
 /* The length of the frame under way is known. */
 static enum ws_step take_length(struct ws_wire *w, const struct ws_rules *rules,
                                 struct ws_seen *seen)
@@ -182,8 +171,11 @@ static enum ws_step take_length(struct ws_wire *w, const struct ws_rules *rules,
         return broken(w, seen, WS_CODE_PROTOCOL, wrong);
     if (is_control(r))
         return WS_STEP_MORE;
-    if (opcode_of(r) != WS_CONTINUATION)
-        begin_message(r);
+    if (opcode_of(r) != WS_CONTINUATION) { /* it begins a message; all else is zero */
+        r->begun = true;
+        r->text = opcode_of(r) == WS_TEXT;
+        r->compressed = r->head[0] & BIT_RSV1;
+    }
     if (r->compressed) /* what counts is what comes out */
         return WS_STEP_MORE;
     if (r->left > rules->max_message - r->size)
