@@ -53,7 +53,8 @@ test                 | chromium-driver        | drives it
 test                 | firefox-esr            | another real browser
 test model           | spin                   | checks the models of the ordering
 bench                | libnginx-mod-nchan     | what we compare with
-bench                | node-ws                | what we compare with
+test bench           | node-ws                | a WebSocket peer; what we compare with
+test                 | python3-websockets     | another one
 '
 
 [ $# -gt 0 ] || set -- build

@@ -27,7 +27,7 @@ struct ws_client {
     int status;
     char *head, *value;
     bool deflates;
-    int window;
+    int window, own_window; /* of what we are sent; of what we send */
     struct buf out, in;
     size_t out_off, in_off;
     struct buf message, inflated; /* fragments so far; the message, if it was compressed */
@@ -167,16 +167,24 @@ static bool accept_right(const char *accept)
     return strcmp(text, accept) == 0;
 }
 
+static int window_in(const char *extensions, const char *name)
+{
+    const char *at = strstr(extensions, name);
+
+    return at ? atoi(at + strlen(name)) : 15;
+}
+
 static void check_extensions(struct ws_client *c)
 {
     const char *extensions = ws_client_header(c, "Sec-WebSocket-Extensions");
-    const char *bits = extensions ? strstr(extensions, "server_max_window_bits=") : NULL;
 
-    c->window = bits ? atoi(bits + strlen("server_max_window_bits=")) : 15;
     if (!extensions)
         return;
+    c->window = window_in(extensions, "server_max_window_bits=");
+    c->own_window = window_in(extensions, "client_max_window_bits=");
     c->deflates = strncmp(extensions, "permessage-deflate", 18) == 0;
-    if (!c->deflates || strchr(extensions, ',') || c->window < 8 || c->window > 15)
+    if (!c->deflates || strchr(extensions, ',') || c->window < 8 || c->window > 15 ||
+        c->own_window < 8 || c->own_window > 15)
         say_wrong(c, "extensions that nobody has offered");
     if (!strstr(extensions, "server_no_context_takeover") ||
         !strstr(extensions, "client_no_context_takeover"))
@@ -293,6 +301,16 @@ bool ws_client_flush(struct ws_client *c, int64_t ms)
     return c->out.len == 0;
 }
 
+bool ws_client_push(struct ws_client *c, int64_t ms)
+{
+    struct pollfd p = { .fd = c->fd, .events = POLLOUT };
+
+    send_some(c);
+    while (c->out.len > 0 && poll(&p, 1, (int)ms) > 0)
+        send_some(c);
+    return c->out.len == 0;
+}
+
 /* ---- saying ---------------------------------------------------------------------------------- */
 
 void ws_client_bytes(struct ws_client *c, struct slice bytes)
@@ -320,7 +338,7 @@ void ws_client_say_packed(struct ws_client *c, unsigned opcode, struct slice mes
         ws_client_say(c, opcode, message);
         return;
     }
-    ws_frame_deflate(&packed, 15, message);
+    ws_frame_deflate(&packed, c->own_window, message);
     ws_client_frame(c, opcode, FRAME_RSV1, buf_slice(&packed));
     buf_fini(&packed);
 }

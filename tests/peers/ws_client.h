@@ -8,7 +8,7 @@
  * together with poll(2) by ws_client_fd() and ws_client_wants().
  *
  *      struct ws_client *c = ws_client_open(&(struct ws_client_ask){ .port = p, .target =
- * "/ws/echo" }, 5000); ws_client_say(c, FRAME_TEXT, SLICE("hello")); struct ws_message m;
+ * "/push/ws/echo" }, 5000); ws_client_say(c, FRAME_TEXT, SLICE("hello")); struct ws_message m;
  *      ck_assert(ws_client_hear(c, &m, 5000) && slice_is(m.data, SLICE("hello")));
  *      ws_client_free(c);
  */
@@ -59,6 +59,9 @@ void ws_client_bytes(struct ws_client *, struct slice);
 void ws_client_close(struct ws_client *, unsigned code, const char *reason);
 /* Everything that was queued is with the kernel; takes what comes meanwhile. */
 bool ws_client_flush(struct ws_client *, int64_t ms);
+/* Send without reading, until the kernel has taken nothing for ms; true: it has taken everything.
+ */
+bool ws_client_push(struct ws_client *, int64_t ms);
 
 /* What a server said: a whole message (opcode TEXT or BINARY), or a control frame. */
 struct ws_message {

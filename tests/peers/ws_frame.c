@@ -117,6 +117,8 @@ void ws_frame_deflate(struct buf *out, int window_bits, struct slice message)
     z_stream z = { 0 };
     size_t most = message.len + message.len / 1000 * 5 + 1000;
 
+    window_bits =
+        window_bits < 9 ? 9 : window_bits; /* zlib has no 8, and looks back 250 bytes here */
     if (deflateInit2(&z, 9, Z_DEFLATED, -window_bits, 9, Z_DEFAULT_STRATEGY) != Z_OK ||
         !buf_reserve(out, most))
         abort();

@@ -47,7 +47,7 @@ enum ws_frame_read { WS_FRAME_MORE, WS_FRAME_WHOLE, WS_FRAME_WRONG };
  */
 enum ws_frame_read ws_frame_next(struct slice *in, struct ws_frame *frame);
 
-/* Append a message compressed by a client with such a window (9 to 15). */
+/* Append a message compressed by a client with such a window (8 to 15). */
 void ws_frame_deflate(struct buf *, int window_bits, struct slice message);
 
 /*

@@ -134,6 +134,13 @@ START_TEST(what_does_not_get_smaller_stays_as_it_is)
     ck_assert_int_eq(ws_deflate_put(shared, 15, SLICE("short"), &out), RC_AGAIN);
     ck_assert_int_eq(ws_deflate_put(shared, 15, SLICE_NONE, &out), RC_AGAIN);
     ck_assert(slice_is(buf_slice(&out), SLICE("kept")));
+    message.len = 0;
+    for (size_t len = 1; len <= WS_DEFLATE_WORTH; len++) { /* it could be, but what for? */
+        buf_putc(&message, 'a');
+        enum rc rc = ws_deflate_put(shared, 15, buf_slice(&message), &out);
+        ck_assert_int_eq(rc, len < WS_DEFLATE_WORTH ? RC_AGAIN : RC_OK);
+    }
+    out.len = 4;
     put_text(&message, 100000, 3);
     ck_assert_int_eq(ws_deflate_put(shared, 15, buf_slice(&message), &out), RC_OK);
     ck_assert_mem_eq(out.at, "kept", 4);
