@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 #include "core/answer.h"
+#include "core/presence.h"
 
 enum {
     DESCRIPTORS_MAX = 1 << 20,
@@ -78,12 +79,20 @@ static void on_source_freed(void *arg)
     uv_close((uv_handle_t *)&life->deadline, NULL);
 }
 
+static void on_farewell(void *arg)
+{
+    struct life *life = arg;
+
+    source_free(life->server.source, on_source_freed, life);
+}
+
+/* Whoever was present through this process is told as gone, while there is somebody to tell. */
 static void on_freed(void *arg)
 {
     struct life *life = arg;
 
     if (life->server.source)
-        source_free(life->server.source, on_source_freed, life);
+        presence_end(life->server.presence, on_farewell, life);
     else
         on_source_freed(life);
 }

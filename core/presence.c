@@ -31,6 +31,7 @@ enum {
     BATCH_BYTES = 1 << 20,
     RETRY_MS = 1000,
     RETRY_MAX_MS = 16 * 1000,
+    LAST_WORDS_MS = 2000,
 };
 
 struct presence {
@@ -55,8 +56,10 @@ struct presence {
     bool stopped;
 
     struct turn at_end;
-    struct alarm retry;
+    struct alarm retry, last_words;
     unsigned failures;
+    void (*done)(void *arg); /* presence_end() */
+    void *arg;
 };
 
 /* ---- the list ------------------------------------------------------------------------------- */
@@ -232,9 +235,23 @@ static void tell(struct presence *p)
     say(p);
 }
 
+static void end(struct presence *p)
+{
+    void (*done)(void *) = p->done;
+
+    p->done = NULL;
+    alarm_cancel(&p->last_words);
+    done(p->arg);
+}
+
 static void on_turn(struct turn *turn)
 {
-    tell(CONTAINER(turn, struct presence, at_end));
+    struct presence *p = CONTAINER(turn, struct presence, at_end);
+
+    if (p->done && presence_is_told(p))
+        end(p);
+    else
+        tell(p);
 }
 
 static void tell_soon(struct presence *p)
@@ -440,6 +457,24 @@ bool presence_is_told(const struct presence *p)
     return !p->call && !p->waiting && p->gone_n == 0 && !p->lost && !p->anew;
 }
 
+static void on_last_words(struct alarm *alarm)
+{
+    struct presence *p = CONTAINER(alarm, struct presence, last_words);
+
+    log_info(&p->server->log, "the database does not hear who has left: others will tell it");
+    end(p);
+}
+
+void presence_end(struct presence *p, void (*done)(void *arg), void *arg)
+{
+    p->done = done;
+    p->arg = arg;
+    if (presence_is_told(p) || p->server->source_state == SOURCE_AWAY)
+        end(p);
+    else
+        alarm_set(p->server->wheel, &p->last_words, LAST_WORDS_MS, on_last_words);
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 struct presence *presence_new(struct server *server)
@@ -459,6 +494,7 @@ void presence_free(struct presence *p)
     if (!p)
         return;
     alarm_cancel(&p->retry);
+    alarm_cancel(&p->last_words);
     turn_cancel(p->server, &p->at_end);
     free(p->gone);
     free(p);

@@ -86,8 +86,14 @@ struct slice member_name(const struct member *);
 /* Members of this process now. */
 size_t presence_count(const struct presence *);
 
-/* Is there nothing that the database should still be told?  (A process that ends waits for it.) */
+/* Is there nothing that the database should still be told? */
 bool presence_is_told(const struct presence *);
+
+/*
+ * The process ends, and everybody has left: done() when the database knows, or cannot be told in
+ * reasonable time; perhaps from within.
+ */
+void presence_end(struct presence *, void (*done)(void *arg), void *arg);
 
 /* --- for server.c and sources ---------------------------------------------------------------- */
 

@@ -578,6 +578,54 @@ START_TEST(a_crowd_is_told_anew_in_parts_while_it_goes_on_changing)
 }
 END_TEST
 
+/* ---- the end ----------------------------------------------------------------------------------
+ */
+
+static void on_end(void *arg)
+{
+    ++*(int *)arg;
+}
+
+START_TEST(who_leaves_with_the_process_is_told_before_it_ends)
+{
+    struct guest a, b;
+    int ends = 0;
+
+    presence_end(server.presence, on_end, &ends); /* nobody was here */
+    ck_assert_int_eq(ends, 1);
+    join(&a, "t", "a");
+    until_told();
+    join(&b, "t", "b");
+    turn(1);
+    leave(&a);
+    leave(&b);
+    presence_end(server.presence, on_end, &ends);
+    ck_assert_int_eq(ends, 1);
+    for (int i = 0; i < 50 && ends == 1; i++)
+        turn(1);
+    ck_assert_int_eq(ends, 2);
+    turn(3);
+    ck_assert_uint_eq(ear.leaves, 2);
+    /* While the database is away nobody can be told, and when it is slow not for ever. */
+    join(&a, "t", "a");
+    until_told();
+    leave(&a);
+    fake_mute(server.source);
+    fake_uncertain(server.source, false);
+    presence_end(server.presence, on_end, &ends);
+    turn(5); /* it will be tried again after a second, and this answer is lost, too */
+    fake_refuse(server.source, true);
+    ck_assert_int_eq(ends, 2);
+    for (int64_t until = (int64_t)uv_now(&loop) + 30000;
+         ends == 2 && (int64_t)uv_now(&loop) < until;)
+        uv_run(&loop, UV_RUN_ONCE);
+    ck_assert_int_eq(ends, 3);
+    fake_away(server.source);
+    presence_end(server.presence, on_end, &ends);
+    ck_assert_int_eq(ends, 4);
+}
+END_TEST
+
 /* ---- memory -----------------------------------------------------------------------------------
  */
 
@@ -660,6 +708,7 @@ SUITE(presence)
     tcase_add_test(tc, after_the_lease_has_ended_everybody_joins_anew);
     tcase_add_test(tc, an_answer_that_is_lost_is_found_out);
     tcase_add_test(tc, a_crowd_is_told_anew_in_parts_while_it_goes_on_changing);
+    tcase_add_test(tc, who_leaves_with_the_process_is_told_before_it_ends);
     tcase_add_test(tc, without_memory_for_a_statement_it_is_tried_again);
     tcase_add_test(tc, the_roll_says_who_is_there_and_as_of_when);
 }

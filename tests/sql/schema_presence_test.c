@@ -587,6 +587,37 @@ START_TEST(two_processes_with_one_name_in_every_order)
 }
 END_TEST
 
+static const char *nobody_is_left(PGconn *const *sessions, const char *const *answers,
+                                  PGconn *control)
+{
+    (void)sessions;
+    (void)answers;
+    return db_number(control, "SELECT count(*) FROM bellpush.present") > 0 ? "a ghost" : NULL;
+}
+
+/* A statement whose connection broke is still at work while the next one says how it really is. */
+START_TEST(a_statement_that_was_given_up_does_no_harm_in_any_order)
+{
+    const struct steps_plan plan = {
+        .sessions = { (const char *const[]){ JOIN("a", "2", "2"), NULL },
+                      (const char *const[]){ "BEGIN; SELECT bellpush.presence_change('a', 3, 1, "
+                                             "'{}', '{}', '{}', '{}', '{}', 0, "
+                                             "9223372036854775807, 10)",
+                                             "COMMIT", NULL } },
+        .expected = "",
+        .read = "SELECT 0, '' WHERE %lld < 0",
+        .before = "TRUNCATE bellpush.presence_worker, bellpush.presence_session, "
+                  "bellpush.presence_member; " JOIN("a", "1", "1"),
+        .verify = nobody_is_left,
+    };
+    struct steps_result r = steps_play(schema_dsn_as(PQuser(db)), &plan, true);
+
+    ck_assert_msg(r.broken == 0, "broken in %d of %d schedules; %s", r.broken, r.schedules,
+                  r.first);
+    ck_assert_int_ge(r.schedules, 3);
+}
+END_TEST
+
 SUITE(schema_presence)
 {
     tcase_set_timeout(tc, 120);
@@ -609,4 +640,5 @@ SUITE(schema_presence)
     tcase_add_test(tc, control_members_without_their_lock);
     tcase_add_test(tc, in_relay_mode_it_is_told_in_the_same_order_a_moment_later);
     tcase_add_test(tc, two_processes_with_one_name_in_every_order);
+    tcase_add_test(tc, a_statement_that_was_given_up_does_no_harm_in_any_order);
 }
