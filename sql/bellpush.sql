@@ -1816,7 +1816,8 @@ END $$;
 -- down or frozen, or its clock was set, everybody has the time of four looks to be heard.
 
 -- Sessions have come and gone: bring the members up to date, and tell of it.  Names are locked in
--- their order, so that no two wait for each other.
+-- their order, so that no two wait for each other.  (Callers switch sequential scans off: plans made
+-- while a table was empty are kept.)
 CREATE OR REPLACE FUNCTION bellpush._presence_settle(nrs bigint[], topics text[], members text[],
   datas text[], left_topics text[], left_members text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1902,10 +1903,13 @@ END $$;
 CREATE OR REPLACE FUNCTION bellpush.presence_change(worker text, turn bigint, known bigint,
   nrs bigint[], topics text[], members text[], datas text[], departures bigint[], after bigint,
   upto bigint, topic_max bigint, OUT lost boolean, OUT rejected bigint[])
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
   n int := coalesce(cardinality($4), 0);
   had bigint;
+  wanted record;
+  room bigint;
   left_topics text[];
   left_members text[];
 BEGIN
@@ -1938,36 +1942,38 @@ BEGIN
   IF had < $2 THEN
     UPDATE bellpush.presence_worker w SET turn = $2, looks = 0 WHERE w.worker = $1;
     WITH gone AS (
-      DELETE FROM bellpush.presence_session s
-        WHERE s.worker = $1
-          AND (s.nr IN (SELECT unnest($8))
-               OR s.nr > $9 AND s.nr <= $10 AND s.nr NOT IN (SELECT unnest($4)))
+      DELETE FROM bellpush.presence_session s WHERE s.worker = $1 AND s.nr = ANY ($8)
         RETURNING s.topic, s.member
     )
     SELECT array_agg(g.topic), array_agg(g.member) INTO left_topics, left_members FROM gone g;
-    IF $9 IS NULL AND n > 0 THEN
-      WITH fresh AS (
-        SELECT u.t, u.m, row_number() OVER (PARTITION BY u.t ORDER BY min(u.nr)) AS place
-        FROM unnest($4, $5, $6) u(nr, t, m)
-        WHERE NOT EXISTS (SELECT FROM bellpush.presence_member p WHERE p.topic = u.t AND p.member = u.m)
-        GROUP BY u.t, u.m
-      ), room AS (
-        SELECT f.t, $11 - (SELECT count(*) FROM bellpush.presence_member p WHERE p.topic = f.t) AS places
-        FROM (SELECT DISTINCT x.t FROM fresh x) f
+    IF $9 IS NOT NULL THEN
+      WITH gone AS (
+        DELETE FROM bellpush.presence_session s
+          WHERE s.worker = $1 AND s.nr > $9 AND s.nr <= $10 AND s.nr NOT IN (SELECT unnest($4))
+          RETURNING s.topic, s.member
       )
-      SELECT coalesce(array_agg(u.nr ORDER BY u.nr), '{}') INTO rejected
-        FROM unnest($4, $5, $6) u(nr, t, m) JOIN fresh f ON f.t = u.t AND f.m = u.m
-             JOIN room r ON r.t = f.t
-        WHERE f.place > r.places;
+      SELECT left_topics || array_agg(g.topic), left_members || array_agg(g.member)
+        INTO left_topics, left_members FROM gone g;
+    ELSE
+      FOR wanted IN SELECT u.t, count(*) AS n FROM unnest($5) u(t) GROUP BY u.t LOOP
+        room := $11 - (SELECT count(*) FROM bellpush.presence_member p WHERE p.topic = wanted.t);
+        CONTINUE WHEN room >= wanted.n;
+        rejected := rejected || ARRAY(
+          SELECT y.nr FROM (
+            SELECT x.nr, dense_rank() OVER (ORDER BY x.first) AS place FROM (
+              SELECT u.nr, min(u.nr) OVER (PARTITION BY u.m) AS first FROM unnest($4, $5, $6) u(nr, t, m)
+              WHERE u.t = wanted.t AND NOT EXISTS (
+                SELECT FROM bellpush.presence_member p WHERE p.topic = u.t AND p.member = u.m)) x) y
+          WHERE y.place > room);
+      END LOOP;
+      rejected := ARRAY(SELECT r FROM unnest(rejected) r ORDER BY r);
     END IF;
-    WITH arrived AS (
-      INSERT INTO bellpush.presence_session AS s (worker, nr, topic, member)
-        SELECT $1, u.nr, u.t, u.m FROM unnest($4, $5, $6) u(nr, t, m)
-        WHERE u.nr NOT IN (SELECT unnest(presence_change.rejected))
-        ON CONFLICT DO NOTHING RETURNING s.nr
-    )
     SELECT array_agg(u.nr), array_agg(u.t), array_agg(u.m), array_agg(u.d) INTO nrs, topics, members, datas
-      FROM unnest($4, $5, $6, $7) u(nr, t, m, d) JOIN arrived a ON a.nr = u.nr;
+      FROM unnest($4, $5, $6, $7) u(nr, t, m, d)
+      WHERE u.nr NOT IN (SELECT unnest(presence_change.rejected)) AND NOT EXISTS (
+        SELECT FROM bellpush.presence_session s WHERE s.worker = $1 AND s.nr = u.nr);
+    INSERT INTO bellpush.presence_session (worker, nr, topic, member)
+      SELECT $1, u.nr, u.t, u.m FROM unnest(nrs, topics, members) u(nr, t, m);
     PERFORM bellpush._presence_settle(nrs, topics, members, datas, left_topics, left_members);
   ELSE -- done already: who is not there was rejected then, or has been overtaken
     SELECT coalesce(array_agg(u.nr ORDER BY u.nr), '{}') INTO rejected FROM unnest($4) u(nr)
@@ -2014,7 +2020,8 @@ END $$;
 CREATE OR REPLACE FUNCTION bellpush.who(topic text, max_rows int, OUT member text, OUT data text,
   OUT since_us bigint, OUT sessions int, OUT epoch text, OUT head bigint, OUT total bigint)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
   RETURN QUERY
     SELECT p.member, p.data::text, bellpush._us(p.since), p.sessions, NULL::text, NULL::bigint, NULL::bigint
