@@ -36,13 +36,14 @@ static void on_session(void *arg, const PGresult *result, const char *why)
 {
     struct pg_listen *l = arg;
 
-    l->prepared = result && pg_error_none(result);
+    l->prepared = l->want_few = result && pg_error_none(result);
     on_done(arg, result, why);
 }
 
 /*
- * Nothing here may wait for long (lock_timeout).  The read that answers each bell is parsed and
- * planned once: that saves a tenth of the way from a commit to its readers.
+ * Nothing here may wait for long (lock_timeout).  The reads that answer bells are parsed and
+ * planned once: that saves a tenth of the way from a commit to its readers, and bellpush_few
+ * another tenth.
  */
 void pg_duty_session(struct pg_listen *l)
 {
@@ -52,6 +53,22 @@ void pg_duty_session(struct pg_listen *l)
                        "SELECT bellpush.listening(); "
                        "PREPARE bellpush_read (bigint, int, bigint) AS " PG_LISTEN_READ,
                        pg_listen_patience(l), on_session, l);
+}
+
+static void on_few(void *arg, const PGresult *result, const char *why)
+{
+    struct pg_listen *l = arg;
+
+    l->few = result && pg_error_none(result) && pg_field_true(result, 0, 0);
+    on_done(arg, result, why);
+}
+
+/* Where the role may not read the log but by read(), that will do. */
+void pg_duty_few(struct pg_listen *l)
+{
+    l->want_few = false;
+    (void)!pg_conn_ask(l->conn, "SELECT bellpush.prepare_few()", NULL, 0, pg_listen_patience(l),
+                       on_few, l);
 }
 
 /* ---- the gate -----------------------------------------------------------------------------------

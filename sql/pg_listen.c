@@ -35,6 +35,7 @@ enum {
     SCHEMA_VERSION = 3, /* that this program speaks */
     PAGE_ROWS = 1000,
     PAGE_BYTES = 4 << 20,
+    FEW_ROWS = 4,       /* that a page holds, however large they are allowed to be by default */
     HELLO_MIN_MS = 200, /* not more often, whatever rings */
     TICK_MS = 1000,     /* at most, with jitter: look at the log, stand for election */
     JUNIOR_MS = 1250,   /* the first tick: seniors have stood for election before us */
@@ -74,10 +75,10 @@ static void go_away(struct pg_listen *l, const char *why, uint64_t retry_ms)
     bool was_connected = is_connected(l);
 
     l->state = PG_AWAY;
-    l->prepared = l->direct = l->hearing = l->elected = l->fresh = false;
+    l->prepared = l->few = l->direct = l->hearing = l->elected = l->fresh = false;
     l->vacant_ms = 0;
     l->rung = l->recorded = l->record_later = l->curious = false;
-    l->want_read = l->want_hello = l->want_session = l->want_bid = false;
+    l->want_read = l->want_hello = l->want_session = l->want_few = l->want_bid = false;
     l->want_probe = l->want_report = false;
     pg_recorder_resign(l->recorder);
     pg_keeper_duty(l->source->keeper, PG_DUTY_NONE, false);
@@ -272,9 +273,10 @@ static void on_read(void *arg, const PGresult *result, const char *why)
         pg_listen_next(l);
         return;
     }
-    bool full = page.n == PAGE_ROWS ||
+    bool full = page.n == (size_t)l->asked_rows ||
                 (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= (size_t)l->page_bytes);
     l->page_bytes = l->page_bytes < PAGE_BYTES / 2 ? 2 * l->page_bytes + 1024 : PAGE_BYTES;
+    l->calm = page.n < FEW_ROWS;
     l->server->stats.reads++;
     l->read_ms = pg_listen_now(l);
     l->want_read |= full;
@@ -290,22 +292,27 @@ static void on_read(void *arg, const PGresult *result, const char *why)
     pg_listen_next(l);
 }
 
+/* Bells of a calm log are answered without a function around the rows; when more comes than that
+   is for, read() takes over. */
 static void read_on(struct pg_listen *l)
 {
+    bool few = l->few && l->calm && l->page_bytes == PAGE_BYTES;
     char after[8], rows[4], bytes[8];
     struct pg_param params[] = { { PG_INT8, { after, sizeof(after) } },
                                  { PG_INT4, { rows, sizeof(rows) } },
                                  { PG_INT8, { bytes, sizeof(bytes) } } };
 
+    l->asked_rows = few ? FEW_ROWS : PAGE_ROWS;
     pg_put_int8(after, l->after);
-    pg_put_int4(rows, PAGE_ROWS);
+    pg_put_int4(rows, l->asked_rows);
     pg_put_int8(bytes, l->page_bytes); /* of a larger event the log gives one */
     l->asked_ms = pg_listen_now(l);
     l->read_counts = l->elected;
     l->answering = l->rung;
     l->want_read = l->rung = l->recorded = false;
-    const char *sql = l->prepared ? "bellpush_read" : PG_LISTEN_READ;
-    if ((l->prepared ? pg_conn_execute : pg_conn_ask)(l->conn, sql, params, LENGTH(params),
+    const char *sql = few ? "bellpush_few" : l->prepared ? "bellpush_read" : PG_LISTEN_READ;
+    size_t n = few ? 2 : LENGTH(params);
+    if ((l->prepared ? pg_conn_execute : pg_conn_ask)(l->conn, sql, params, n,
                                                       pg_listen_patience(l), on_read, l) != RC_OK)
         refuse(l, "out of memory");
 }
@@ -477,6 +484,8 @@ void pg_listen_next(struct pg_listen *l)
         pg_duty_gate(l);
     else if (l->want_session)
         pg_duty_session(l);
+    else if (l->want_few)
+        pg_duty_few(l);
     else if (pg_duty_may_record(l) && !(l->recorded && l->want_read))
         pg_duty_record(l);
     else if (l->want_read)

@@ -43,7 +43,10 @@ struct pg_listen {
     int64_t max_event_bytes; /* a page may end so much before its limit, */
     int64_t page_bytes;      /* which is less while memory is short */
     bool direct;             /* the session is our own */
-    bool prepared;           /* and knows bellpush_read */
+    bool prepared;           /* and knows bellpush_read, */
+    bool few;                /* and bellpush_few */
+    bool calm;               /* the log lately had few rows at a time */
+    int asked_rows;          /* the read under way wants at most so many */
     bool hearing;            /* LISTEN is known to work */
     bool elected;            /* we hold the housekeeper's lock */
     bool fresh;              /* and have read the log to its end since */
@@ -53,11 +56,12 @@ struct pg_listen {
     bool recorded;           /* the last statement was record(): a read has its turn */
     bool record_later;       /* not before the next tick */
     bool curious;            /* a bell with nothing behind it: mode, epoch or settings may be new */
-    bool want_read, want_hello, want_session, want_gate, want_bid, want_probe, want_report;
+    bool want_read, want_hello, want_session, want_few, want_gate, want_bid, want_probe,
+        want_report;
     uint64_t read_ms, hello_ms, heard_ms, probe_ms, report_ms, gate_ms; /* when last */
     uint64_t
         vacant_ms; /* since when nobody has been housekeeper, as far as we saw; 0: somebody is */
-    uint64_t gate_hash; /* of what the gate was told last; 0: nothing yet */
+    uint64_t gate_hash;    /* of what the gate was told last; 0: nothing yet */
     int64_t presence_turn; /* when the report under way was sent */
     uint64_t asked_ms;     /* the read under way was sent */
     struct log_flood trouble;
@@ -82,6 +86,7 @@ void pg_listen_standing(struct pg_listen *);
 
 /* Each sends its statement, or does nothing if it cannot. */
 void pg_duty_session(struct pg_listen *);
+void pg_duty_few(struct pg_listen *);
 void pg_duty_gate(struct pg_listen *);
 void pg_duty_probe(struct pg_listen *);
 void pg_duty_bid(struct pg_listen *);

@@ -13,7 +13,8 @@
  *
  * A statement is sent, looks at the log some time later, and is answered later still; a commit is
  * visible first and rings later; equal bells fold; retention may pass between any two of these.
- * read() looks at the rows first and at retention's mark then.  NEW_EPOCHS: bellpush.new_epoch().
+ * read() looks at the rows first and at retention's mark then (bellpush_few at both at once, which is
+ * one of the ways that takes).  NEW_EPOCHS: bellpush.new_epoch().
  * FAIL_OVERS: the newest event is lost, numbers are used again, the epoch is another.
  * TICK: the log is looked at once in a while without a bell; SILENT: no bell is heard (PgBouncer).
  *

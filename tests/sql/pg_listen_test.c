@@ -59,6 +59,59 @@ START_TEST(burst_rings_once_and_is_read_in_pages)
 }
 END_TEST
 
+/* A calm log is read with another statement than a busy one. */
+START_TEST(few_and_many_are_heard_alike)
+{
+    struct rig *r = rig_listening(dsn, NULL);
+    int count = 0;
+
+    for (int n = 1; n <= 24; n++) {
+        int burst = n % 12;
+        run_sql(dsn, "SELECT bellpush.publish('t', i::text) FROM generate_series(%d, %d) i",
+                count + 1, count + burst);
+        count += burst;
+        rig_until_heard(r, (size_t)count);
+    }
+    /* And the other one is used, not only there to be used: what was asked last stays to be seen.
+     */
+    for (bool seen = false; !seen;) {
+        ck_assert_int_lt(count, 200);
+        publish_numbers(dsn, "t", count + 1, count + 1);
+        rig_until_heard(r, (size_t)++count);
+        char *few = cluster_sql(dsn, "SELECT count(*) FROM pg_stat_activity WHERE datname ="
+                                     " current_database() AND query LIKE '%PREPARE bellpush_few%'"
+                                     " AND pid <> pg_backend_pid()");
+        seen = strcmp(few, "1") == 0;
+        free(few);
+    }
+    check_numbers(r, "t", count);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(who_may_not_read_the_log_itself_hears_as_well)
+{
+    char *name = text_of("hears_%d", (int)getpid()), *as = text_of("%s user=%s", dsn, name),
+         *admin = text_of("%s user=postgres", dsn);
+
+    run_sql(admin, "CREATE ROLE %s LOGIN", name);
+    run_sql(dsn, "SELECT bellpush.grant_worker('%s'); REVOKE SELECT ON bellpush.log FROM %s", name,
+            name);
+    struct rig *r = rig_listening(as, NULL);
+    for (int n = 1; n <= 3; n++) {
+        publish_numbers(dsn, "t", 5 * n - 4, 5 * n);
+        rig_until_heard(r, 5 * (size_t)n);
+    }
+    check_numbers(r, "t", 15);
+    ck_assert_uint_eq(r->server.stats.reconnects, 0);
+    rig_free(r);
+    run_sql(admin, "DROP OWNED BY %s; DROP ROLE %s", name, name);
+    free(name);
+    free(as);
+    free(admin);
+}
+END_TEST
+
 START_TEST(large_events_are_read_whole)
 {
     struct rig *r = rig_listening(dsn, NULL);
@@ -260,6 +313,8 @@ SUITE(pg_listen)
     tcase_add_test(tc, publishes_are_heard_in_order);
     tcase_add_test(tc, rollbacks_are_not_heard);
     tcase_add_test(tc, burst_rings_once_and_is_read_in_pages);
+    tcase_add_test(tc, few_and_many_are_heard_alike);
+    tcase_add_test(tc, who_may_not_read_the_log_itself_hears_as_well);
     tcase_add_test(tc, large_events_are_read_whole);
     tcase_add_test(tc, what_was_before_is_not_heard_but_located);
     tcase_add_test(tc, terminated_session_loses_nothing);

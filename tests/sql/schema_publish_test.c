@@ -163,6 +163,34 @@ START_TEST(only_what_commits_is_in_the_log_and_in_order)
 }
 END_TEST
 
+/* In commit mode a row is out of the inbox before its trigger fires, also a large one; a row that
+   nobody has taken out the trigger takes out itself. */
+START_TEST(the_inbox_is_empty_before_and_after_the_commit)
+{
+    db_do(db, "CREATE TABLE watched (id int); SELECT bellpush.watch('watched', 'w')");
+    db_do(db, "BEGIN; SELECT bellpush.publish('t', '1', retain => true),"
+              " bellpush.publish('b', '\\x32'::bytea, content_type => 'text/x'), "
+              "bellpush.publish('j', '3'::jsonb),"
+              " bellpush.publish_many('{m}', '{4}'), bellpush.publish('l', repeat('5', 1000000));"
+              " INSERT INTO watched VALUES (6)");
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.inbox"), "0");
+    db_do(db,
+          "INSERT INTO bellpush.inbox (topic, data, expires_us, flags) VALUES ('i', '7', 0, 0)");
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.inbox"), "1");
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.log"), "0");
+    db_do(db, "COMMIT");
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.inbox"), "0");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(topic || left(data, 1), ' ' ORDER BY seq) || ' '"
+                                " || max(size) FROM bellpush.events"),
+                     "t1 b2 j3 m4 l5 w{ i7 1000000");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(topic, ' ') FROM bellpush.retained"), "t");
+    db_do(db, "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SELECT bellpush.publish('now', '8')");
+    ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events ORDER BY seq DESC LIMIT 1"), "8");
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.inbox"), "0");
+    db_do(db, "COMMIT");
+}
+END_TEST
+
 START_TEST(the_bell_rings_once_for_a_transaction)
 {
     PGnotify *bell;
@@ -346,6 +374,7 @@ SUITE(schema_publish)
     tcase_add_test(tc, all_options_arrive);
     tcase_add_test(tc, bad_arguments_are_told_at_the_call);
     tcase_add_test(tc, only_what_commits_is_in_the_log_and_in_order);
+    tcase_add_test(tc, the_inbox_is_empty_before_and_after_the_commit);
     tcase_add_test(tc, the_bell_rings_once_for_a_transaction);
     tcase_add_test(tc, many_at_once_keep_their_order);
     tcase_add_test(tc, an_event_of_a_mebibyte_comes_back_whole);

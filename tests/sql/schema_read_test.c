@@ -37,6 +37,82 @@ START_TEST(read_stops_by_rows_and_bytes_but_gives_one)
 }
 END_TEST
 
+static PGresult *few(PGconn *conn, const char *after, const char *max_rows)
+{
+    const char *values[] = { after, max_rows };
+    PGresult *r = PQexecPrepared(conn, "bellpush_few", 2, values, NULL, NULL, 0);
+
+    ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
+    return r;
+}
+
+START_TEST(few_rows_are_those_that_read_gives)
+{
+    ck_assert_str_eq(db_ask(db, "SELECT bellpush.prepare_few()"), "t");
+    ck_assert_str_eq(db_ask(db, "SELECT bellpush.prepare_few()"), "t"); /* twice is once */
+    for (int round = 0; round < 3; round++) {
+        db_do(db, "SELECT bellpush.publish('t', i::text, type => nullif('a', left(i::text, 1)),"
+                  " id => 'x', private => i %% 2 = 0, expires => '1 h')"
+                  " FROM generate_series(1, 5) i; SELECT bellpush.publish('u', '')");
+        for (int after = 0; after <= 6 * round + 6; after++) {
+            char from[16], sql[128];
+            snprintf(from, sizeof from, "%lld",
+                     (long long)db_number(db,
+                                          "SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM "
+                                          "bellpush.log ORDER BY seq LIMIT %d) l",
+                                          after));
+            snprintf(sql, sizeof sql, "SELECT * FROM bellpush.read(%s, 4, 100000)", from);
+            PGresult *is = few(db, from, "4"), *want = PQexec(db, sql);
+            ck_assert_int_eq(PQntuples(is), PQntuples(want));
+            ck_assert_int_eq(PQnfields(is), PQnfields(want));
+            for (int row = 0; row < PQntuples(is); row++)
+                for (int column = 0; column < PQnfields(is); column++) {
+                    ck_assert_str_eq(PQgetvalue(is, row, column), PQgetvalue(want, row, column));
+                    ck_assert_int_eq(PQgetisnull(is, row, column), PQgetisnull(want, row, column));
+                }
+            PQclear(is);
+            PQclear(want);
+        }
+        db_do(db,
+              "SELECT bellpush._rotate(), bellpush.new_epoch()"); /* another plan; another word */
+    }
+    db_do(db, "DEALLOCATE bellpush_few");
+}
+END_TEST
+
+static bool waits(void *arg)
+{
+    return db_number(arg, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 1;
+}
+
+/* Retention is committed while the statement waits for its locks: so it must tell of it. */
+START_TEST(few_rows_know_of_a_partition_that_has_just_gone)
+{
+    static const char *const values[] = { "0", "4" };
+    PGconn *keeper = db_open(schema_dsn_as(PQuser(db)));
+
+    db_do(db,
+          "SELECT bellpush.publish('t', '1'), bellpush.publish('t', '2'), bellpush.prepare_few()");
+    db_do(db, "SELECT bellpush._rotate()");
+    db_do(db, "SELECT bellpush.publish('t', '3')");
+    PGresult *r = few(db, "0", "4"); /* it has a plan */
+    ck_assert_int_eq(PQntuples(r), 4);
+    PQclear(r);
+    db_do(keeper, "BEGIN; DROP TABLE bellpush.log_0; UPDATE bellpush.state SET pruned_to = 2");
+    ck_assert(PQsendQueryPrepared(db, "bellpush_few", 2, values, NULL, NULL, 0));
+    ck_assert(wait_until(waits, keeper, 10000));
+    db_do(keeper, "COMMIT");
+    r = PQgetResult(db);
+    ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "%s", PQerrorMessage(db));
+    ck_assert_int_eq(PQntuples(r), 2);
+    ck_assert_str_eq(PQgetvalue(r, 0, 5), "\\x33");
+    ck_assert_str_eq(PQgetvalue(r, 1, 6), "2");
+    PQclear(r);
+    ck_assert_ptr_null(PQgetResult(db));
+    PQfinish(keeper);
+}
+END_TEST
+
 START_TEST(read_and_replay_differ_about_what_has_expired)
 {
     db_do(db, "SELECT bellpush.publish('t', '1'), bellpush.publish('t', '2', expires => '1 hour')");
@@ -176,7 +252,7 @@ START_TEST(an_empty_log_has_places_too)
 {
     ck_assert_str_eq(db_ask(db, "SELECT concat_ws(' ', schema_version, pruned_to, head, mode, "
                                 "max_event_bytes) FROM bellpush.hello('test')"),
-                     "2 0 0 commit 1048576");
+                     "3 0 0 commit 1048576");
     ck_assert_str_eq(db_ask(db, "SELECT seq || ' ' || head FROM bellpush.locate(5)"), "0 0");
     ck_assert_str_eq(db_ask(db, SEQS "replay(0, '{a}', 1, 1, 1)"), "0");
     ck_assert_str_eq(db_ask(db, SEQS "replay(0, '{#}', 1, 1, 1)"), "0");
@@ -285,6 +361,8 @@ SUITE(schema_read)
     tcase_add_unchecked_fixture(tc, schema_server, NULL);
     tcase_add_checked_fixture(tc, open_db, close_db);
     tcase_add_test(tc, read_stops_by_rows_and_bytes_but_gives_one);
+    tcase_add_test(tc, few_rows_are_those_that_read_gives);
+    tcase_add_test(tc, few_rows_know_of_a_partition_that_has_just_gone);
     tcase_add_test(tc, read_and_replay_differ_about_what_has_expired);
     tcase_add_test(tc, the_database_and_the_program_match_alike);
     tcase_add_test(tc, a_replay_in_pages_is_the_same_as_at_once);
