@@ -244,6 +244,10 @@ enum rc conf_check(struct conf *c, struct buf *errors)
     if (!is_mount(c->mount))
         complain(c, errors, "mount", c->mount,
                  "is not a path such as /push, without a / at its end");
+    if (*c->www && !*c->mount)
+        complain(c, errors, "www", c->www, "nothing is outside the mount when that is empty");
+    if (*c->tls_key && !*c->tls_certificate)
+        complain(c, errors, "tls_key", c->tls_key, "there is no tls_certificate");
     if (c->max_body_bytes < c->max_event_bytes)
         complain(c, errors, "max_body_bytes", NULL, "is below max_event_bytes");
     if (buf_rc(errors) != RC_OK)

@@ -47,6 +47,8 @@ struct server {
     struct wheel *wheel;
     struct source *source;
     void (*serve)(struct request *); /* handlers/routes.c */
+    /* Where a transport knows addresses that are not ours: what is there.  NULL: nothing. */
+    void (*elsewhere)(struct request *, struct slice path);
     struct stats stats;
     struct gate *gate;
     struct limits *limits;

@@ -279,9 +279,12 @@ static bool split_path(struct slice path, struct slice mount, struct request_hea
     return head->path.len == 0 || head->path.at[0] == '/';
 }
 
-static void serve_elsewhere(struct request *r)
+static void serve_elsewhere(struct request *r, struct slice path)
 {
-    answer_problem(r, 404, "There is nothing at this address.", 0);
+    if (r->server->elsewhere)
+        r->server->elsewhere(r, path);
+    else
+        answer_problem(r, 404, "There is nothing at this address.", 0);
 }
 
 /* OPTIONS *: RFC 9110 section 9.3.7, nothing but "I am here". */
@@ -317,7 +320,7 @@ static void hand_up(struct conn *c, struct http1 *in, struct request *r)
     } else if (slice_is(asked_for->path, SLICE("*"))) {
         serve_asterisk(r);
     } else if (!split_path(buf_slice(&path), slice_of(r->server->conf->mount), &head)) {
-        serve_elsewhere(r);
+        serve_elsewhere(r, buf_slice(&path));
     } else {
         request_serve(r);
     }

@@ -19,7 +19,15 @@
 
 enum { BACKLOG = 4096, PORT_MAX = 65535 };
 
-static const struct listen_scheme schemes[] = { { "http" } };
+static const struct listen_scheme schemes[] = {
+    { .name = "http" },
+    { .name = "tls", .tls = true },
+    { .name = "proxy", .proxy = true },
+    { .name = "proxy-tls", .proxy = true, .tls = true },
+};
+
+/* Sockets of the process whose place this one takes: lines "DESCRIPTOR TURN TURNS ADDRESS". */
+static const char handed_sockets[] = "BELLPUSHD_SOCKETS";
 
 static bool starts_with(const char *text, const char *start, size_t len)
 {
@@ -41,17 +49,26 @@ static const struct listen_scheme *scheme_of(const char **address)
     return &schemes[0];
 }
 
+/* One address that is being opened. */
+struct opening {
+    const struct listen_ask *ask;
+    const char *asked; /* all of it */
+    const char *address;
+    const struct listen_scheme *scheme;
+    struct listening *out;
+    struct buf *error;
+};
+
 /* Takes fd.  False: there is no room, a line in *error. */
-static bool add(struct listening *out, int fd, const struct listen_scheme *scheme,
-                struct buf *error)
+static bool add(struct listening *out, const struct listen_socket *s, struct buf *error)
 {
     if (out->n == LISTEN_MAX) {
         buf_printf(error, "listen: more than %d sockets\n", LISTEN_MAX);
-        close(fd);
+        close(s->fd);
         return false;
     }
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    out->at[out->n++] = (struct listen_socket){ .fd = fd, .scheme = scheme };
+    fcntl(s->fd, F_SETFD, FD_CLOEXEC);
+    out->at[out->n++] = *s;
     return true;
 }
 
@@ -73,16 +90,18 @@ static char *split(const char *address, char **port)
     return host;
 }
 
-static int open_one(const struct addrinfo *a)
+static int open_one(const struct sockaddr *name, socklen_t len, bool shared)
 {
-    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-    if (a->ai_family == AF_INET6) /* IPv4 has its own */
+    if (shared)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){ 1 }, sizeof(int));
+    if (name->sa_family == AF_INET6) /* IPv4 has its own */
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 1 }, sizeof(int));
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+    if (bind(fd, name, len) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
     int why = errno;
     close(fd);
@@ -90,31 +109,52 @@ static int open_one(const struct addrinfo *a)
     return -1;
 }
 
-/* Those of its addresses that this machine has a protocol for. */
-static const char *open_all(const struct addrinfo *found, const struct listen_scheme *scheme,
-                            struct listening *out, struct buf *error)
+/*
+ * A socket for each worker.  Another process of the same user could share the port without
+ * anybody's noticing: so it is tried first whether the port can be had alone.  0: done; else errno.
+ */
+static int open_turns(const struct opening *o, const struct addrinfo *a)
 {
-    size_t before = out->n;
+    uint16_t turns = o->ask->workers > 1 ? (uint16_t)o->ask->workers : 1;
+    struct sockaddr_storage name = { 0 };
+    socklen_t len = sizeof(name);
+    int fd = open_one(a->ai_addr, a->ai_addrlen, false);
 
-    for (const struct addrinfo *a = found; a; a = a->ai_next) {
-        int fd = open_one(a);
-        if (fd < 0 && (errno == EAFNOSUPPORT || (errno == EADDRNOTAVAIL && a->ai_next)))
-            continue;
-        if (fd < 0)
-            return strerror(errno);
-        if (!add(out, fd, scheme, error))
-            return "";
+    if (fd >= 0 && turns > 1) {
+        getsockname(fd, (struct sockaddr *)&name, &len); /* with the port that it got */
+        close(fd);
+        fd = open_one((struct sockaddr *)&name, len, true);
     }
-    return out->n > before ? NULL : "this machine has no such address";
+    for (uint16_t turn = 0; fd >= 0; turn++) {
+        struct listen_socket s = { fd, o->scheme, turn, turns, o->asked, { .path = "" } };
+        if (!add(o->out, &s, o->error))
+            return ENOBUFS;
+        if (turn + 1 == turns)
+            return 0;
+        fd = open_one((struct sockaddr *)&name, len, true);
+    }
+    return errno;
 }
 
-static enum rc open_tcp(const char *address, const struct listen_scheme *scheme,
-                        struct listening *out, struct buf *error)
+/* Those of its addresses that this machine has a protocol for. */
+static const char *open_all(const struct opening *o, const struct addrinfo *found)
+{
+    size_t before = o->out->n;
+
+    for (const struct addrinfo *a = found; a; a = a->ai_next) {
+        int why = open_turns(o, a);
+        if (why && why != EAFNOSUPPORT && (why != EADDRNOTAVAIL || !a->ai_next))
+            return strerror(why);
+    }
+    return o->out->n > before ? NULL : "this machine has no such address";
+}
+
+static enum rc open_tcp(const struct opening *o)
 {
     const struct addrinfo hints = { .ai_family = AF_UNSPEC,
                                     .ai_socktype = SOCK_STREAM,
                                     .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
-    char *port = NULL, *host = split(address, &port);
+    char *port = NULL, *host = split(o->address, &port);
     struct addrinfo *found = NULL;
     const char *why = NULL;
     int64_t number;
@@ -122,16 +162,16 @@ static enum rc open_tcp(const char *address, const struct listen_scheme *scheme,
     if (!host)
         return RC_NOMEM;
     bool any = !*host || strcmp(host, "*") == 0;
-    if (!any && strchr(host, ':') && address[0] != '[') {
+    if (!any && strchr(host, ':') && o->address[0] != '[') {
         why = "an IPv6 address stands in brackets: [::1]:8080";
     } else if (!port || number_parse(slice_of(port), PORT_MAX, &number) != RC_OK) {
         why = "the port is a number from 0 to 65535";
     } else {
         int rc = getaddrinfo(any ? NULL : host, port, &hints, &found);
-        why = rc ? gai_strerror(rc) : open_all(found, scheme, out, error);
+        why = rc ? gai_strerror(rc) : open_all(o, found);
     }
-    if (why && *why)
-        buf_printf(error, "listen: cannot listen on %s: %s\n", address, why);
+    if (why)
+        buf_printf(o->error, "listen: cannot listen on %s: %s\n", o->address, why);
     if (found)
         freeaddrinfo(found);
     free(host);
@@ -140,32 +180,41 @@ static enum rc open_tcp(const char *address, const struct listen_scheme *scheme,
 
 /* ---- unix sockets ---------------------------------------------------------------------------- */
 
-static enum rc open_path(const char *path, const struct listen_scheme *scheme, int mode,
-                         struct listening *out, struct buf *error)
+static int bind_path(const char *path, int mode)
 {
     struct sockaddr_un name = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    if (!socket_file_is_free(path, error))
-        return RC_SYNTAX;
     memcpy(name.sun_path, path, strlen(path));
     unlink(path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     mode_t old = mode >= 0 ? umask((mode_t)(~mode & 0777)) : 0;
     bool listens = fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0 &&
                    listen(fd, BACKLOG) == 0;
     int why = errno;
     if (mode >= 0)
         umask(old);
-    if (listens) {
-        if (!add(out, fd, scheme, error))
-            return RC_SYNTAX;
-        socket_file_note(&out->at[out->n - 1].file, path);
-        return RC_OK;
-    }
-    buf_printf(error, "listen: cannot listen on %s: %s\n", path, strerror(why));
+    if (listens)
+        return fd;
     if (fd >= 0)
         close(fd);
-    return RC_SYNTAX;
+    errno = why;
+    return -1;
+}
+
+static enum rc open_path(const struct opening *o)
+{
+    struct listen_socket s = { .scheme = o->scheme, .turns = 1, .asked = o->asked };
+
+    if (!socket_file_is_free(o->address, o->error))
+        return RC_SYNTAX;
+    s.fd = bind_path(o->address, o->ask->mode);
+    if (s.fd < 0) {
+        buf_printf(o->error, "listen: cannot listen on %s: %s\n", o->address, strerror(errno));
+        return RC_SYNTAX;
+    }
+    privileges_give(o->ask->owner, o->address);
+    socket_file_note(&s.file, o->address);
+    return add(o->out, &s, o->error) ? RC_OK : RC_SYNTAX;
 }
 
 /* ---- systemd --------------------------------------------------------------------------------- */
@@ -194,7 +243,8 @@ static enum rc take_handed(size_t n, struct listening *out, struct buf *error)
             buf_printf(error, "systemd: descriptor %d is not a listening socket\n", fd);
             return RC_SYNTAX;
         }
-        if (!add(out, fd, scheme_named(i), error))
+        struct listen_socket s = { .fd = fd, .scheme = scheme_named(i), .turns = 1 };
+        if (!add(out, &s, error))
             return RC_SYNTAX;
     }
     return RC_OK;
@@ -202,45 +252,117 @@ static enum rc take_handed(size_t n, struct listening *out, struct buf *error)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static enum rc open_each(const char *const *addresses, size_t n, int mode, struct listening *out,
-                         struct buf *error)
+/* From the process before: all that it had opened for this address.  False: it had not. */
+static bool take_kept(const struct opening *o)
+{
+    const char *line = getenv(handed_sockets);
+    size_t before = o->out->n;
+    bool is_path = strchr(o->address, '/') || !strchr(o->address, ':');
+
+    for (; line && *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        int fd, at = 0;
+        uint16_t turn, turns;
+        size_t len = strcspn(line, "\n");
+        if (sscanf(line, "%d %hu %hu %n", &fd, &turn, &turns, &at) != 3 || turns == 0 || at == 0 ||
+            !slice_is((struct slice){ line + at, len - (size_t)at }, slice_of(o->asked)) ||
+            !socket_is_listening(fd))
+            continue;
+        struct listen_socket s = { fd, o->scheme, turn, turns, o->asked, { .path = "" } };
+        if (is_path)
+            socket_file_note(&s.file, o->address);
+        if (!add(o->out, &s, o->error))
+            break;
+    }
+    return o->out->n > before;
+}
+
+static enum rc open_each(const struct listen_ask *ask, const char *const *addresses, size_t n,
+                         struct listening *out, struct buf *error)
 {
     enum rc rc = RC_OK;
 
     for (size_t i = 0; rc == RC_OK && i < n; i++) {
-        const char *address = addresses[i];
-        const struct listen_scheme *scheme = scheme_of(&address);
-        bool is_path = strchr(address, '/') || !strchr(address, ':');
-        rc = is_path ? open_path(address, scheme, mode, out, error)
-                     : open_tcp(address, scheme, out, error);
+        struct opening o = { ask, addresses[i], addresses[i], NULL, out, error };
+        o.scheme = scheme_of(&o.address);
+        bool is_path = strchr(o.address, '/') || !strchr(o.address, ':');
+        if (!take_kept(&o))
+            rc = is_path ? open_path(&o) : open_tcp(&o);
     }
     return rc;
 }
 
-enum rc listen_find(const char *const *addresses, size_t n, const struct conf_list *setting,
-                    int mode, struct listening *out, struct buf *error)
+/* What the process before had, and nobody wants any more. */
+static void close_unwanted(const struct listening *l)
+{
+    const char *line = getenv(handed_sockets);
+
+    for (; line && *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        int fd = atoi(line);
+        bool wanted = !socket_is_listening(fd);
+        for (size_t i = 0; i < l->n; i++)
+            wanted |= l->at[i].fd == fd;
+        if (!wanted)
+            close(fd);
+    }
+    unsetenv(handed_sockets);
+}
+
+enum rc listen_find(const struct listen_ask *ask, struct listening *out, struct buf *error)
 {
     size_t handed = systemd_sockets();
     enum rc rc;
 
     *out = (struct listening){ .how = "hand" };
-    if (n > 0) {
-        rc = open_each(addresses, n, mode, out, error);
+    if (ask->n > 0) {
+        rc = open_each(ask, ask->addresses, ask->n, out, error);
     } else if (handed > 0) {
         out->how = "systemd";
         rc = take_handed(handed, out, error);
-    } else if (setting->n > 0) {
-        rc = open_each((const char *const *)setting->at, setting->n, mode, out, error);
+    } else if (ask->setting->n > 0) {
+        rc = open_each(ask, (const char *const *)ask->setting->at, ask->setting->n, out, error);
     } else {
         buf_puts(error, "nothing to listen on: there is neither --listen HOST:PORT|PATH nor "
                         "listen_http in bellpush.conf; see --help\n");
         rc = RC_SYNTAX;
     }
+    close_unwanted(out);
     if (rc != RC_OK) {
         listen_close(out);
         listen_cleanup(out);
     }
     return rc;
+}
+
+/* There may be more workers than before, or fewer: no socket may be without one. */
+bool listen_is_for(const struct listen_socket *s, size_t worker, size_t workers)
+{
+    return s->turns >= workers ? s->turn % workers == worker : worker % s->turns == s->turn;
+}
+
+bool listen_has_tls(const struct listening *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->at[i].scheme->tls)
+            return true;
+    return false;
+}
+
+void listen_hand_over(const struct listening *l, bool yes)
+{
+    struct buf lines = BUF_EMPTY;
+
+    for (size_t i = 0; i < l->n; i++) {
+        const struct listen_socket *s = &l->at[i];
+        fcntl(s->fd, F_SETFD, yes ? 0 : FD_CLOEXEC);
+        if (s->asked)
+            buf_printf(&lines, "%d %d %d %s\n", s->fd, s->turn, s->turns, s->asked);
+    }
+    buf_putc(&lines, '\0');
+    if (yes && buf_rc(&lines) == RC_OK)
+        setenv(handed_sockets, lines.at, 1);
+    else
+        unsetenv(handed_sockets);
+    buf_fini(&lines);
 }
 
 void listen_put_name(const struct listen_socket *s, struct buf *out)

@@ -15,17 +15,26 @@
 
 #include "core/conf.h"
 #include "core/socket_file.h"
+#include "sidecar/privileges.h"
 
-enum { LISTEN_MAX = 64 };
+enum { LISTEN_MAX = 256 };
 
 /* What is spoken on a socket. */
 struct listen_scheme {
     const char *name;
+    bool proxy; /* a PROXY header comes first */
+    bool tls;
 };
 
+/*
+ * Workers that share a TCP port have a socket each (SO_REUSEPORT), so that the kernel shares
+ * connections out: `turns` of them, of which this is the turn-th.  All other sockets have one turn.
+ */
 struct listen_socket {
     int fd;
     const struct listen_scheme *scheme;
+    uint16_t turn, turns;
+    const char *asked; /* the address as it was asked for; NULL: systemd's */
     struct socket_file file;
 };
 
@@ -35,13 +44,31 @@ struct listening {
     const char *how; /* "systemd", … for the log */
 };
 
+struct listen_ask {
+    const char *const *addresses; /* --listen */
+    size_t n;
+    const struct conf_list *setting; /* listen_http */
+    int mode;                        /* of unix sockets, or SETTINGS_MODE_UMASK */
+    size_t workers;                  /* sockets for each TCP address; 0: one */
+    const struct privileges *owner;  /* of unix sockets */
+};
+
 /*
- * Open them, or take them from systemd.  addresses: of --listen.  mode: permissions of unix
- * sockets, or SETTINGS_MODE_UMASK.  RC_SYNTAX with one line in *error: an address that is none, one
- * in use, nothing to listen on; then none is open.
+ * Open them, or take them from systemd, or from the process whose place this one takes.  Addresses
+ * are lent.  RC_SYNTAX with one line in *error: an address that is none, one in use, nothing to
+ * listen on; then none is open.
  */
-enum rc listen_find(const char *const *addresses, size_t n, const struct conf_list *setting,
-                    int mode, struct listening *out, struct buf *error) MUST_USE;
+enum rc listen_find(const struct listen_ask *, struct listening *out, struct buf *error) MUST_USE;
+
+/* Shall this worker, of so many, listen there? */
+bool listen_is_for(const struct listen_socket *, size_t worker, size_t workers);
+
+/* Is this spoken anywhere? */
+bool listen_has_tls(const struct listening *);
+
+/* This process is about to execute a program in its own place: the sockets survive it (true), or
+   they do not (false). */
+void listen_hand_over(const struct listening *, bool);
 
 /* Append the address as --listen takes it, with the port that it got. */
 void listen_put_name(const struct listen_socket *, struct buf *);

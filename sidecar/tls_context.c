@@ -223,12 +223,18 @@ static void on_look(struct alarm *alarm)
     alarm_set(x->server->wheel, &x->look, x->look_ms, on_look);
 }
 
+void tls_context_unwatch(struct tls_context *x)
+{
+    alarm_cancel(&x->look);
+    x->server = NULL;
+}
+
 void tls_context_watch(struct tls_context *x, struct server *server, uint64_t look_ms)
 {
     x->server = server;
     x->look_ms = look_ms;
     warn_of_expiry(x);
-    alarm_set(server->wheel, &x->look, x->look_ms, on_look);
+    on_look(&x->look); /* it may have been read long ago, by the process that has made this one */
 }
 
 void tls_context_reload(struct tls_context *x)

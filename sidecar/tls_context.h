@@ -27,6 +27,9 @@ void tls_context_free(struct tls_context *); /* no connection is left; NULL: not
 enum { TLS_LOOK_MS = 5 * 1000 };
 void tls_context_watch(struct tls_context *, struct server *, uint64_t look_ms);
 
+/* No more: the server is about to end. */
+void tls_context_unwatch(struct tls_context *);
+
 /* Read them again now, if it is being watched: SIGHUP. */
 void tls_context_reload(struct tls_context *);
 

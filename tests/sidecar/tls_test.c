@@ -532,6 +532,7 @@ static void watch(void)
 
 static void unwatch(void)
 {
+    tls_context_unwatch(context);
     tls_context_free(context);
     context = NULL;
     wheel_free(server.wheel);

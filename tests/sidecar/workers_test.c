@@ -1,0 +1,621 @@
+/*
+ * workers_test.c - the program itself: several processes that share their sockets, die, are
+ * restarted and stop; with a database that is away, because that must not matter here.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/peers/process.h"
+#include "tests/suite.h"
+
+enum { DEADLINE_MS = 20000, REPLY_MAX = 16384, CHILDREN_MAX = 16 };
+
+#define AWAY "BELLPUSH_DATABASE=host=/nonexistent dbname=none"
+#define ASK  "GET /push/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+static char *dir, *log_path, *conf_path, *socket_path;
+static const char *program;
+
+static void set_up(void)
+{
+    program = getenv("BELLPUSH_TEST_DAEMON");
+    ck_assert_msg(program && access(program, X_OK) == 0, "set BELLPUSH_TEST_DAEMON");
+    dir = temp_folder("workers");
+    log_path = text_of("%s/log", dir);
+    conf_path = text_of("%s/bellpush.conf", dir);
+    socket_path = text_of("%s/socket", dir);
+    file_write(conf_path, SLICE("drain = 2s\n"));
+    file_write(log_path, SLICE_NONE);
+}
+
+static void tear_down(void)
+{
+    free(dir);
+    free(log_path);
+    free(conf_path);
+    free(socket_path);
+}
+
+/* ---- the program ----------------------------------------------------------------------------- */
+
+static bool is_logged(void *arg)
+{
+    char *log = file_read(log_path);
+    bool is = log && strstr(log, arg);
+
+    free(log);
+    return is;
+}
+
+static void expect_logged(const char *text)
+{
+    ck_assert_msg(wait_until(is_logged, (void *)(uintptr_t)text, DEADLINE_MS),
+                  "no '%s' in the log: %s", text, file_read(log_path));
+}
+
+static pid_t start_with(const char *address, const char *workers, const char *option,
+                        const char *value)
+{
+    pid_t pid = process_start(&(struct process_spec){
+        .argv = (const char *const[]){ program, "--config", conf_path, "--listen", address,
+                                       "--workers", workers, option, value, NULL },
+        .env = (const char *const[]){ AWAY, NULL },
+        .log = log_path });
+    expect_logged("listening on ");
+    return pid;
+}
+
+static pid_t start(const char *address, const char *workers)
+{
+    return start_with(address, workers, NULL, NULL);
+}
+
+static void expect_end(pid_t pid, int wanted)
+{
+    int status = 0;
+
+    ck_assert_msg(process_wait(pid, DEADLINE_MS, &status), "it does not end");
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == wanted, "status %x; log: %s", status,
+                  file_read(log_path));
+}
+
+static void expect_stop(pid_t pid)
+{
+    kill(pid, SIGTERM);
+    expect_end(pid, 0);
+}
+
+static int port_of(void)
+{
+    char *log = file_read(log_path), *at = strstr(log, "listening on http:127.0.0.1:");
+    int port = 0;
+
+    ck_assert_ptr_nonnull(at);
+    ck_assert_int_eq(sscanf(at, "listening on http:127.0.0.1:%d", &port), 1);
+    free(log);
+    return port;
+}
+
+/* ---- clients --------------------------------------------------------------------------------- */
+
+/* Where: a port, or 0: the unix socket. */
+static int connect_to(int port)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    int fd = socket(port ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(un.sun_path, sizeof(un.sun_path), "%s", socket_path);
+    if (connect(fd, port ? (struct sockaddr *)&in : (struct sockaddr *)&un,
+                port ? sizeof(in) : sizeof(un)) == 0)
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+/* Ask, and take all of the answer.  NULL: it came whole; otherwise what went wrong. */
+static const char *talk(int port, char reply[REPLY_MAX])
+{
+    int fd = connect_to(port);
+    size_t got = 0;
+    ssize_t n = -1;
+
+    reply[0] = '\0';
+    if (fd < 0)
+        return "cannot connect";
+    if (send(fd, ASK, sizeof(ASK) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(ASK) - 1)
+        while (got < REPLY_MAX - 1 && (n = read(fd, reply + got, REPLY_MAX - 1 - got)) > 0)
+            got += (size_t)n;
+    int why = errno;
+    close(fd);
+    errno = why;
+    reply[got] = '\0';
+    if (n < 0)
+        return "cut";
+    errno = 0;
+    if (got == 0)
+        return "no answer";
+    return strncmp(reply, "HTTP/1.1 200 ", 13) == 0 && reply[got - 2] == '}' ? NULL : "half";
+}
+
+static void expect_answer(int port, char reply[REPLY_MAX])
+{
+    const char *wrong = talk(port, reply);
+    ck_assert_msg(!wrong, "%s: %s; %.99s", wrong, strerror(errno), reply);
+}
+
+/* "process":"…:PID" of an answer. */
+static pid_t process_of(const char *reply)
+{
+    const char *at = strstr(reply, "\"process\":\"");
+    int pid = 0;
+
+    ck_assert_ptr_nonnull(at);
+    at = strchr(at + 11, ':');
+    ck_assert(at && sscanf(at, ":%d", &pid) == 1);
+    return pid;
+}
+
+/* ---- its children ---------------------------------------------------------------------------- */
+
+struct family {
+    pid_t first;
+    size_t wanted;              /* children that there shall be */
+    pid_t before[CHILDREN_MAX]; /* none of these among them */
+    size_t n_before;
+};
+
+static bool is_family(void *arg)
+{
+    const struct family *f = arg;
+    pid_t now[CHILDREN_MAX];
+    size_t n = process_children(f->first, now, CHILDREN_MAX);
+
+    for (size_t i = 0; i < n && i < CHILDREN_MAX; i++)
+        for (size_t j = 0; j < f->n_before; j++)
+            if (now[i] == f->before[j])
+                return false;
+    return n == f->wanted;
+}
+
+static struct family expect_family(pid_t first, size_t wanted, const struct family *but)
+{
+    struct family f = { .first = first, .wanted = wanted };
+
+    if (but) {
+        memcpy(f.before, but->before, sizeof(f.before));
+        f.n_before = but->n_before;
+    }
+    ck_assert_msg(wait_until(is_family, &f, DEADLINE_MS), "not %zu children; log: %s", wanted,
+                  file_read(log_path));
+    f.n_before = process_children(first, f.before, CHILDREN_MAX);
+    return f;
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+START_TEST(workers_share_a_port)
+{
+    char reply[REPLY_MAX];
+    pid_t pid = start("127.0.0.1:0", "2"), one = 0;
+    int port = port_of();
+    bool both = false;
+
+    for (int i = 0; i < 200 && !both; i++) {
+        expect_answer(port, reply);
+        pid_t by = process_of(reply);
+        ck_assert_int_ne(by, pid);
+        both = one && by != one;
+        one = by;
+    }
+    ck_assert(both);
+    expect_stop(pid);
+    ck_assert_int_lt(connect_to(port), 0);
+}
+END_TEST
+
+START_TEST(workers_share_a_unix_socket_whose_file_goes_with_the_first_process)
+{
+    char reply[REPLY_MAX];
+    pid_t pid = start(socket_path, "3");
+
+    expect_family(pid, 3, NULL);
+    for (int i = 0; i < 50; i++)
+        expect_answer(0, reply);
+    expect_stop(pid);
+    ck_assert_int_ne(access(socket_path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_worker_that_dies_is_replaced)
+{
+    char reply[REPLY_MAX];
+    pid_t pid = start("127.0.0.1:0", "2");
+    int port = port_of();
+    struct family f = expect_family(pid, 2, NULL);
+
+    expect_answer(port, reply);
+    for (int i = 0; i < 3; i++) {
+        struct family one = { .first = pid, .wanted = 2, .n_before = 1 };
+        one.before[0] = f.before[0];
+        kill(f.before[0], SIGKILL);
+        f = expect_family(pid, 2, &one);
+    }
+    expect_logged("was killed by signal 9; another begins in 0.1 s");
+    expect_logged("was killed by signal 9; another begins in 0.2 s"); /* later and later */
+    expect_answer(port, reply);
+    expect_stop(pid);
+}
+END_TEST
+
+START_TEST(workers_that_never_serve_end_it)
+{
+    file_write(conf_path, SLICE("database = host=a nonsense=b\n"));
+    pid_t pid = process_start(&(struct process_spec){
+        .argv = (const char *const[]){ program, "--config", conf_path, "--listen", "127.0.0.1:0",
+                                       "--workers", "2", NULL },
+        .log = log_path });
+    expect_end(pid, 1);
+    expect_logged("before anybody served: giving up");
+}
+END_TEST
+
+START_TEST(workers_do_not_outlive_the_first_process)
+{
+    pid_t pid = start("127.0.0.1:0", "2");
+    struct family f = expect_family(pid, 2, NULL);
+    char reply[REPLY_MAX];
+
+    expect_answer(port_of(), reply);
+    kill(pid, SIGKILL);
+    ck_assert(process_wait(pid, DEADLINE_MS, NULL));
+    for (size_t i = 0; i < 2; i++) {
+        char *proc = text_of("/proc/%d/exe", (int)f.before[i]), exe[10];
+        for (int64_t end = now_ms() + DEADLINE_MS; readlink(proc, exe, sizeof(exe)) > 0;) {
+            ck_assert_int_lt(now_ms(), end);
+            poll(NULL, 0, 5);
+        }
+        free(proc);
+    }
+}
+END_TEST
+
+START_TEST(a_port_that_another_one_shares_out_is_in_use)
+{
+    pid_t pid = start("127.0.0.1:0", "2");
+    char *address = text_of("127.0.0.1:%d", port_of());
+
+    expect_family(pid, 2, NULL);
+    for (int workers = 0; workers < 3; workers++) {
+        char *n = text_of("%d", workers);
+        ck_assert_int_eq(
+            process_run(
+                &(struct process_spec){ .argv = (const char *const[]){ program, "--listen", address,
+                                                                       "--workers", n, NULL },
+                                        .env = (const char *const[]){ AWAY, NULL },
+                                        .log = log_path },
+                DEADLINE_MS),
+            1);
+        free(n);
+    }
+    expect_logged("Address already in use");
+    free(address);
+    expect_stop(pid);
+}
+END_TEST
+
+/* ---- restarts -------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t enough;
+
+static void on_enough(int number)
+{
+    (void)number;
+    enough = 1;
+}
+
+/* Somebody who asks, on a new connection each time, until told that it is enough. */
+static pid_t start_client(int port)
+{
+    char reply[REPLY_MAX];
+    pid_t pid = fork();
+    int n = 0;
+
+    if (pid != 0)
+        return pid;
+    signal(SIGUSR1, on_enough);
+    for (; !enough; n++) {
+        const char *wrong = talk(port, reply);
+        if (wrong) {
+            fprintf(stderr, "request %d: %s: %s; %.99s\n", n, wrong, strerror(errno), reply);
+            _exit(1);
+        }
+    }
+    fprintf(stderr, "%d requests\n", n);
+    _exit(n > 100 ? 0 : 2);
+}
+
+static void expect_content(pid_t client)
+{
+    int status = 0;
+
+    kill(client, SIGUSR1);
+    ck_assert(process_wait(client, DEADLINE_MS, &status));
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "client: %x; log: %s", status,
+                  file_read(log_path));
+}
+
+static void restart_under(pid_t pid, int port)
+{
+    struct family f = expect_family(pid, 2, NULL);
+    pid_t clients[] = { start_client(port), start_client(port) };
+
+    for (int i = 0; i < 4; i++) {
+        kill(pid, SIGUSR2);
+        f = expect_family(pid, 2, &f);
+    }
+    kill(f.before[1], SIGTERM); /* it drains, too, and is replaced */
+    struct family one = { .first = pid, .wanted = 2, .before = { f.before[1] }, .n_before = 1 };
+    expect_family(pid, 2, &one);
+    for (size_t i = 0; i < LENGTH(clients); i++)
+        expect_content(clients[i]);
+    expect_stop(pid);
+}
+
+START_TEST(a_restart_loses_no_connection_attempt)
+{
+    pid_t pid = start("127.0.0.1:0", "2");
+    restart_under(pid, port_of());
+}
+END_TEST
+
+START_TEST(nor_on_a_unix_socket)
+{
+    restart_under(start(socket_path, "2"), 0);
+    ck_assert_int_ne(access(socket_path, F_OK), 0);
+}
+END_TEST
+
+/* As systemd does it: descriptor 3, and LISTEN_PID is the program's own. */
+START_TEST(nor_on_sockets_of_systemd)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(in);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    ck_assert_int_eq(listen(fd, 100), 0);
+    getsockname(fd, (struct sockaddr *)&in, &len);
+    pid_t pid = process_start(&(struct process_spec){
+        .argv = (const char *const[]){ "sh", "-c",
+                                       "exec 3<&0; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --config "
+                                       "\"$1\" --workers 2",
+                                       program, conf_path, NULL },
+        .env = (const char *const[]){ AWAY, NULL },
+        .log = log_path,
+        .stdin_fd = fd });
+    close(fd);
+    expect_logged("started by systemd");
+    restart_under(pid, ntohs(in.sin_port));
+}
+END_TEST
+
+START_TEST(a_restart_reads_the_configuration_and_may_change_the_number_of_workers)
+{
+    char reply[REPLY_MAX];
+    char *conf = text_of("workers = 1\nlisten_http = 127.0.0.1:0, %s\n", socket_path);
+
+    file_write(conf_path, slice_of(conf));
+    free(conf);
+    pid_t pid = process_start(&(struct process_spec){
+        .argv = (const char *const[]){ program, "--config", conf_path, NULL },
+        .env = (const char *const[]){ AWAY, NULL },
+        .log = log_path });
+    expect_logged("listening on ");
+    int port = port_of();
+    struct family f = expect_family(pid, 1, NULL);
+    static const char *const numbers[] = { "4", "2", "3" };
+    for (size_t i = 0; i < LENGTH(numbers); i++) {
+        conf = text_of("workers = %s\nlisten_http = 127.0.0.1:0, %s\n", numbers[i], socket_path);
+        file_write(conf_path, slice_of(conf));
+        free(conf);
+        kill(pid, SIGUSR2);
+        f = expect_family(pid, strtoul(numbers[i], NULL, 10), &f);
+        for (int j = 0; j < 30; j++) {
+            expect_answer(port, reply);
+            expect_answer(0, reply);
+        }
+    }
+    /* an address that is wanted no more is not listened to any more */
+    file_write(conf_path, SLICE("workers = 2\nlisten_http = 127.0.0.1:0\n"));
+    kill(pid, SIGUSR2);
+    expect_family(pid, 2, &f);
+    expect_answer(port, reply);
+    ck_assert_int_lt(connect_to(0), 0);
+    expect_stop(pid);
+}
+END_TEST
+
+START_TEST(a_configuration_that_is_not_good_changes_nothing)
+{
+    char reply[REPLY_MAX];
+    pid_t pid = start("127.0.0.1:0", "2");
+    int port = port_of();
+    struct family f = expect_family(pid, 2, NULL);
+
+    file_write(conf_path, SLICE("drein = 5s\n"));
+    kill(pid, SIGUSR2);
+    expect_logged("did you mean 'drain'?");
+    expect_logged("all stays as it was");
+    file_write(conf_path, SLICE("tls_certificate = /nonexistent/certificate.pem\n"));
+    kill(pid, SIGUSR2);
+    expect_logged("/nonexistent/certificate.pem: No such file");
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_int_eq(kill(f.before[i], 0), 0);
+    expect_answer(port, reply);
+    file_write(conf_path, SLICE("drain = 2s\n"));
+    kill(pid, SIGUSR2);
+    expect_family(pid, 2, &f);
+    expect_stop(pid);
+}
+END_TEST
+
+static bool has_text(void *arg)
+{
+    char *text = file_read(((const char *const *)arg)[0]);
+    bool has = text && strstr(text, ((const char *const *)arg)[1]);
+
+    free(text);
+    return has;
+}
+
+START_TEST(streams_of_before_end_politely)
+{
+    char *said = text_of("%s/said", dir);
+    pid_t pid = start("127.0.0.1:0", "1");
+    struct family f = expect_family(pid, 1, NULL);
+    int fd = connect_to(port_of());
+    static const char ask[] = "GET /push/events?topic=a HTTP/1.1\r\nHost: a\r\n\r\n";
+    char bytes[REPLY_MAX];
+    size_t got = 0;
+    ssize_t n;
+
+    ck_assert_int_eq(send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL), sizeof(ask) - 1);
+    n = read(fd, bytes, sizeof(bytes) - 1);
+    ck_assert_int_gt(n, 0);
+    kill(pid, SIGUSR2);
+    do {
+        got += (size_t)n;
+        n = read(fd, bytes + got, sizeof(bytes) - 1 - got);
+    } while (n > 0);
+    ck_assert_int_eq(n, 0);
+    bytes[got] = '\0';
+    ck_assert_msg(strstr(bytes, "retry:") != NULL, "%s", bytes);
+    close(fd);
+    expect_family(pid, 1, &f);
+    free(said);
+    expect_stop(pid);
+}
+END_TEST
+
+START_TEST(alone_it_does_not_mind_the_signal)
+{
+    char reply[REPLY_MAX];
+    pid_t pid = start("127.0.0.1:0", "0");
+
+    kill(pid, SIGUSR2);
+    expect_answer(port_of(), reply);
+    ck_assert_int_eq(process_of(reply), pid);
+    expect_stop(pid);
+}
+END_TEST
+
+/* ---- privileges ------------------------------------------------------------------------------ */
+
+static void expect_nobody(pid_t pid, const struct passwd *nobody)
+{
+    char *path = text_of("/proc/%d/status", (int)pid);
+    char *ids = text_of("Uid:\t%d\t%d\t%d\t%d", nobody->pw_uid, nobody->pw_uid, nobody->pw_uid,
+                        nobody->pw_uid);
+    char *gids = text_of("Gid:\t%d\t%d\t%d\t%d", nobody->pw_gid, nobody->pw_gid, nobody->pw_gid,
+                         nobody->pw_gid);
+    char *groups = text_of("Groups:\t%d \n", nobody->pw_gid);
+    const char *const wanted[] = { ids,
+                                   gids,
+                                   groups,
+                                   "CapPrm:\t0000000000000000",
+                                   "CapEff:\t0000000000000000",
+                                   "NoNewPrivs:\t1" };
+
+    for (size_t i = 0; i < LENGTH(wanted); i++) {
+        const char *const both[] = { path, wanted[i] };
+        ck_assert_msg(wait_until(has_text, (void *)(uintptr_t)both, DEADLINE_MS), "no %s in %s",
+                      wanted[i], file_read(path));
+    }
+    free(path);
+    free(ids);
+    free(gids);
+    free(groups);
+}
+
+START_TEST(root_becomes_somebody_else_when_all_is_open)
+{
+    const struct passwd *nobody = getpwnam("nobody");
+    char reply[REPLY_MAX];
+    struct stat st;
+
+    if (geteuid() != 0) /* make check runs as either */
+        return;
+    for (int workers = 0; workers < 2; workers++) {
+        char *n = text_of("%d", workers);
+        file_write(log_path, SLICE_NONE);
+        pid_t pid = start_with(socket_path, n, "--user", "nobody");
+        expect_answer(0, reply);
+        ck_assert_int_eq(process_of(reply) == pid, workers == 0);
+        expect_nobody(process_of(reply), nobody);
+        ck_assert_int_eq(stat(socket_path, &st), 0);
+        ck_assert_int_eq(st.st_uid, nobody->pw_uid);
+        kill(pid, SIGTERM);
+        expect_end(pid, 0);
+        free(n);
+    }
+}
+END_TEST
+
+START_TEST(who_is_not_root_cannot_become_another)
+{
+    struct process_spec spec = {
+        .argv = (const char *const[]){ program, "--listen", "127.0.0.1:0", "--user", "root", NULL },
+        .env = (const char *const[]){ AWAY, NULL },
+        .log = log_path,
+        .user = "nobody",
+    };
+
+    chmod(log_path, 0666);
+    if (geteuid() == 0) { /* the program must be where nobody may run it */
+        ck_assert_int_eq(process_run(&spec, DEADLINE_MS), 1);
+        expect_logged("only root can become 'root'");
+    }
+    spec.argv =
+        (const char *const[]){ program, "--listen", "127.0.0.1:0", "--user", "no such one", NULL };
+    ck_assert_int_eq(process_run(&spec, DEADLINE_MS), 1);
+    expect_logged("'no such one': no such user");
+}
+END_TEST
+
+SUITE(workers)
+{
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, workers_share_a_port);
+    tcase_add_test(tc, workers_share_a_unix_socket_whose_file_goes_with_the_first_process);
+    tcase_add_test(tc, a_worker_that_dies_is_replaced);
+    tcase_add_test(tc, workers_that_never_serve_end_it);
+    tcase_add_test(tc, workers_do_not_outlive_the_first_process);
+    tcase_add_test(tc, a_port_that_another_one_shares_out_is_in_use);
+    tcase_add_test(tc, a_restart_loses_no_connection_attempt);
+    tcase_add_test(tc, nor_on_a_unix_socket);
+    tcase_add_test(tc, nor_on_sockets_of_systemd);
+    tcase_add_test(tc, a_restart_reads_the_configuration_and_may_change_the_number_of_workers);
+    tcase_add_test(tc, a_configuration_that_is_not_good_changes_nothing);
+    tcase_add_test(tc, streams_of_before_end_politely);
+    tcase_add_test(tc, alone_it_does_not_mind_the_signal);
+    tcase_add_test(tc, root_becomes_somebody_else_when_all_is_open);
+    tcase_add_test(tc, who_is_not_root_cannot_become_another);
+}
