@@ -154,7 +154,9 @@ START_TEST(the_mount_can_be_elsewhere)
     expect_port_serves(port_after("127.0.0.1"), "/status", 200);
     stop(pid);
     expect_log("\nlistening on ", false);
+    unlink(log_path);
     pid = START("--set", "listen_http=127.0.0.1:0", "--set", "mount=/a/b");
+    expect_port_serves(port_after("127.0.0.1"), "/a/b/status", 200);
     unlink(log_path);
     expect_exit(START("--listen", "127.0.0.1:0", "--set", "mount=push/"), 1);
     expect_log("--set: mount: 'push/': is not a path", true);
