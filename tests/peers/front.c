@@ -194,9 +194,23 @@ static void start_keeper(struct front *f)
     free(log);
 }
 
+/* bellpushd is its own web server: port and all. */
+static void start_program(struct front *f, const char *const *argv)
+{
+    char *log = text_of("%s/log/workers.log", f->folder);
+    const struct keeper_spec spec = {
+        .argv = argv, .port = &f->place.port, .log = log, .user = f->place.user
+    };
+    f->server = keeper_start(&spec);
+    free(log);
+}
+
 static void choose_port(struct front *f)
 {
     struct buf conf = BUF_EMPTY;
+
+    if (f->recipe->is_program)
+        return;
 
     f->place.port = free_port();
     f->recipe->main_conf(&f->place, &conf);
@@ -214,8 +228,11 @@ static void start_server(struct front *f)
     const struct process_spec spec = { .argv = (const char *const *)argv,
                                        .log = log,
                                        .death_signal = SIGTERM };
-    f->server = process_start(&spec);
-    if (f->place.user)
+    if (f->recipe->is_program)
+        start_program(f, spec.argv);
+    else
+        f->server = process_start(&spec);
+    if (f->place.user && !f->recipe->is_program)
         guard_start(f->server);
     for (size_t i = 0; i < LENGTH(argv); i++)
         free(argv[i]);
@@ -310,7 +327,10 @@ const char *front_folder(const struct front *f)
 
 void front_reload(struct front *f)
 {
-    kill(f->server, f->recipe->reload_signal);
+    pid_t pid = f->server;
+
+    if (!f->recipe->is_program || front_workers(f, &pid, 1) > 0)
+        kill(pid, f->recipe->reload_signal);
 }
 
 static bool starts_again(void *arg)
@@ -360,13 +380,34 @@ size_t front_workers(const struct front *f, pid_t *pids, size_t max)
 size_t front_sockets(const struct front *f)
 {
     size_t n = 0;
+    if (f->recipe->is_program)
+        return 1;
     while (n < LENGTH(f->recipe->sockets) && f->recipe->sockets[n])
         n++;
     return n;
 }
 
+static char *ask_by_http(const struct front *f, const char *path, const char *key, int64_t ms)
+{
+    char *target = text_of("/push%s", path);
+    char *bearer = key ? text_of("Authorization: Bearer %s", key) : NULL;
+    const char *const headers[] = { bearer, NULL };
+    struct http *h =
+        http_new(&(struct http_ask){ .port = f->place.port, .target = target, .headers = headers });
+    int64_t end = now_ms() + ms;
+
+    while (!http_ended(h) && http_wait(h, end - now_ms()))
+        ;
+    char *body = http_complete(h) ? slice_dup(http_body(h)) : NULL;
+    http_free(h);
+    free(target);
+    free(bearer);
+    return body;
+}
+
 /* libfcgi's own client asks. */
-char *front_ask(const struct front *f, size_t i, const char *path, const char *key, int64_t ms)
+static char *ask_by_fcgi(const struct front *f, size_t i, const char *path, const char *key,
+                         int64_t ms)
 {
     char *socket = text_of("%s/%s", f->folder, f->recipe->sockets[i]);
     char *path_info = text_of("PATH_INFO=%s", path);
@@ -403,6 +444,11 @@ char *front_ask(const struct front *f, size_t i, const char *path, const char *k
     free(path_info);
     free(bearer);
     return body ? text_of("%s", body + 4) : NULL;
+}
+
+char *front_ask(const struct front *f, size_t i, const char *path, const char *key, int64_t ms)
+{
+    return f->recipe->is_program ? ask_by_http(f, path, key, ms) : ask_by_fcgi(f, i, path, key, ms);
 }
 
 int front_open_requests(const struct front *f)

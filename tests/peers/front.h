@@ -23,11 +23,12 @@ enum front_kind {
     FRONT_APACHE_CGI,
     FRONT_SHARED_FCGI,
     FRONT_SHARED_CGI,
+    FRONT_SIDECAR, /* bellpushd by itself, its port handed over as systemd would */
 };
 
 struct front_spec {
     enum front_kind kind;
-    const char *program;  /* the worker; copied to where the site has it */
+    const char *program;  /* the worker, or bellpushd; copied to where the site has it */
     const char *dsn;      /* its database */
     const char *settings; /* more lines for its bellpush.conf, FOLDER: front_folder(); NULL: none */
     const char

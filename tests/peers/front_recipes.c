@@ -7,6 +7,7 @@
 #include "tests/peers/front_recipes.h"
 
 static const char *const fcgi_name[] = { "bellpush.fcgi", NULL };
+static const char *const daemon_name[] = { "bellpushd", NULL };
 static const char *const shared_names[] = { "push.fcgi", "push.cgi", NULL };
 
 /* ---- nginx ------------------------------------------------------------------------------------
@@ -271,5 +272,15 @@ const struct front_recipe front_recipes[] = {
         .main_conf = shared_cgi_conf,
         .argv = APACHE_ARGV,
         .reload_signal = SIGUSR1,
+    },
+    [FRONT_SIDECAR] = {
+        .name = "sidecar",
+        .site = "site",
+        .programs = daemon_name,
+        /* As systemd.exec(5) hands descriptors over; the keeper has it at 0. */
+        .argv = { "/bin/sh", "-c", "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"",
+                  "FOLDER/site/bellpushd", NULL },
+        .reload_signal = SIGHUP,
+        .is_program = true,
     },
 };

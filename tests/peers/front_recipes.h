@@ -34,6 +34,7 @@ struct front_recipe {
     void (*main_conf)(const struct front_place *, struct buf *out);
     const char *argv[8]; /* FOLDER in one: the temporary folder */
     int reload_signal;
+    bool is_program;        /* there is no web server: the program is all */
     bool keeps_worker;      /* the worker is started by us, not by the web server */
     const char *sockets[2]; /* the workers' FastCGI sockets below FOLDER; NULL: not addressable */
 };

@@ -1,7 +1,9 @@
 /*
  * keeper.c - see keeper.h.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -16,7 +18,25 @@
 
 enum { BACKLOG = 1024, STOP_MS = 15000, TOO_FAST_MS = 100 };
 
-static int open_socket(const struct keeper_spec *spec)
+static int open_port(int *port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)*port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+    if (fd < 0 || bind(fd, (struct sockaddr *)(void *)&at, sizeof at) || listen(fd, BACKLOG) ||
+        getsockname(fd, (struct sockaddr *)(void *)&at, &len)) {
+        fprintf(stderr, "tests: cannot listen on port %d: %s\n", *port, strerror(errno));
+        exit(EXIT_FAILURE);
+    }
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+static int open_path(const struct keeper_spec *spec)
 {
     struct sockaddr_un at = { .sun_family = AF_UNIX };
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -80,7 +100,7 @@ static bool keep_once(const struct keeper_spec *spec, int socket, const sigset_t
 
 pid_t keeper_start(const struct keeper_spec *spec)
 {
-    int fd = open_socket(spec);
+    int fd = spec->socket ? open_path(spec) : open_port(spec->port);
     pid_t parent = getpid();
     sigset_t heard;
 

@@ -107,9 +107,11 @@ static int port_after(const char *address)
 
 static void expect_path_serves(const char *where)
 {
+    char *text = text_of("listening on http:%s\n", where);
     struct mini m;
 
-    expect_log(text_of("listening on http:%s\n", where), true);
+    expect_log(text, true);
+    free(text);
     mini_open(&m, where, pump_moment);
     mini_say(&m, "GET /push/status HTTP/1.1\r\nHost: a\r\n\r\n");
     mini_expect_reply(&m, 200, "application/json", "\"away\"");

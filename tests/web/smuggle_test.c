@@ -19,66 +19,68 @@ enum { SOME_TIME = 600 };
 /*
  * GET of a closed topic with these lines in the head.  {good} is a token with the right, {other}
  * one without it, {bad} no token.  Statuses: of nginx, lighttpd, Apache (however it asks the
- * worker).
+ * worker), bellpushd by itself.
  */
 static const struct trick {
     const char *name, *lines;
     bool clean; /* {good} stands where it may stand */
-    int nginx, lighttpd, apache;
+    int nginx, lighttpd, apache, sidecar;
 } tricks[] = {
-    { "nothing", "", false, 403, 403, 403 },
-    { "clean", "Authorization: Bearer {good}\r\n", true, 200, 200, 200 },
-    { "clean cookie", "Cookie: bell={good}\r\n", true, 200, 200, 200 },
-    { "capitals", "AUTHORIZATION: bearer {good}\r\n", true, 200, 200, 200 },
-    { "other", "Authorization: Bearer {other}\r\n", false, 403, 403, 403 },
+    { "nothing", "", false, 403, 403, 403, 403 },
+    { "clean", "Authorization: Bearer {good}\r\n", true, 200, 200, 200, 200 },
+    { "clean cookie", "Cookie: bell={good}\r\n", true, 200, 200, 200, 200 },
+    { "capitals", "AUTHORIZATION: bearer {good}\r\n", true, 200, 200, 200, 200 },
+    { "other", "Authorization: Bearer {other}\r\n", false, 403, 403, 403, 403 },
     { "good, other", "Authorization: Bearer {good}\r\nAuthorization: Bearer {other}\r\n", true, 400,
-      401, 401 },
+      401, 401, 400 },
     { "other, good", "Authorization: Bearer {other}\r\nAuthorization: Bearer {good}\r\n", true, 400,
-      401, 401 },
+      401, 401, 400 },
     { "good, bad", "Authorization: Bearer {good}\r\nAuthorization: Bearer {bad}\r\n", true, 400,
-      401, 401 },
+      401, 401, 400 },
     { "bad, good", "Authorization: Bearer {bad}\r\nAuthorization: Bearer {good}\r\n", true, 400,
-      401, 401 },
+      401, 401, 400 },
     { "good, good", "Authorization: Bearer {good}\r\nAuthorization: Bearer {good}\r\n", true, 400,
-      401, 401 },
+      401, 401, 400 },
     { "good, AUTHORIZATION other",
-      "Authorization: Bearer {good}\r\nAUTHORIZATION: Bearer {other}\r\n", true, 400, 401, 401 },
+      "Authorization: Bearer {good}\r\nAUTHORIZATION: Bearer {other}\r\n", true, 400, 401, 401,
+      400 },
     { "basic, good", "Authorization: Basic eDp5\r\nAuthorization: Bearer {good}\r\n", true, 400,
-      403, 403 },
-    { "empty, good", "Authorization:\r\nAuthorization: Bearer {good}\r\n", true, 400, 200, 403 },
-    { "HTTP_AUTHORIZATION", "HTTP_AUTHORIZATION: Bearer {good}\r\n", false, 403, 403, 403 },
-    { "HTTP-Authorization", "HTTP-Authorization: Bearer {good}\r\n", false, 403, 403, 403 },
+      403, 403, 400 },
+    { "empty, good", "Authorization:\r\nAuthorization: Bearer {good}\r\n", true, 400, 200, 403,
+      400 },
+    { "HTTP_AUTHORIZATION", "HTTP_AUTHORIZATION: Bearer {good}\r\n", false, 403, 403, 403, 403 },
+    { "HTTP-Authorization", "HTTP-Authorization: Bearer {good}\r\n", false, 403, 403, 403, 403 },
     { "Redirect-HTTP-Authorization", "Redirect-HTTP-Authorization: Bearer {good}\r\n", false, 403,
-      403, 403 },
+      403, 403, 403 },
     { "REDIRECT_HTTP_AUTHORIZATION", "REDIRECT_HTTP_AUTHORIZATION: Bearer {good}\r\n", false, 403,
-      403, 403 },
-    { "X-Authorization", "X-Authorization: Bearer {good}\r\n", false, 403, 403, 403 },
-    { "Authorization_", "Authorization_: Bearer {good}\r\n", false, 403, 403, 403 },
-    { "_Authorization", "_Authorization: Bearer {good}\r\n", false, 403, 403, 403 },
-    { "Authorization-", "Authorization-: Bearer {good}\r\n", false, 403, 403, 403 },
-    { "Proxy-Authorization", "Proxy-Authorization: Bearer {good}\r\n", false, 403, 403, 403 },
-    { "Proxy", "Proxy: Bearer {good}\r\n", false, 403, 403, 403 },
-    { "blank before the colon", "Authorization : Bearer {good}\r\n", false, 400, 400, 400 },
-    { "blank before the name", "X-A: a\r\n Authorization: Bearer {good}\r\n", false, 400, 403,
+      403, 403, 403 },
+    { "X-Authorization", "X-Authorization: Bearer {good}\r\n", false, 403, 403, 403, 403 },
+    { "Authorization_", "Authorization_: Bearer {good}\r\n", false, 403, 403, 403, 403 },
+    { "_Authorization", "_Authorization: Bearer {good}\r\n", false, 403, 403, 403, 403 },
+    { "Authorization-", "Authorization-: Bearer {good}\r\n", false, 403, 403, 403, 403 },
+    { "Proxy-Authorization", "Proxy-Authorization: Bearer {good}\r\n", false, 403, 403, 403, 403 },
+    { "Proxy", "Proxy: Bearer {good}\r\n", false, 403, 403, 403, 403 },
+    { "blank before the colon", "Authorization : Bearer {good}\r\n", false, 400, 400, 400, 400 },
+    { "blank before the name", "X-A: a\r\n Authorization: Bearer {good}\r\n", false, 400, 403, 403,
+      400 },
+    { "folded", "Authorization: Bearer\r\n {good}\r\n", true, 400, 200, 200, 400 },
+    { "bare CR", "X-A: a\rAuthorization: Bearer {good}\r\n", false, 400, 400, 400, 400 },
+    { "bare LF", "X-A: a\nAuthorization: Bearer {good}\r\n", true, 200, 400, 400, 400 },
+    { "NUL", "Authorization: Bearer {good}{nul}\r\n", false, 400, 400, 400, 400 },
+    { "NUL before", "X-A: {nul}\r\nAuthorization: Bearer {good}\r\n", true, 400, 400, 400, 400 },
+    { "tab", "Authorization: Bearer\t{good}\r\n", true, 403, 403, 403, 403 },
+    { "comma", "Authorization: Bearer {other}, Bearer {good}\r\n", false, 401, 401, 401, 401 },
+    { "cookies good, other", "Cookie: bell={good}\r\nCookie: bell={other}\r\n", true, 200, 403, 401,
       403 },
-    { "folded", "Authorization: Bearer\r\n {good}\r\n", true, 400, 200, 200 },
-    { "bare CR", "X-A: a\rAuthorization: Bearer {good}\r\n", false, 400, 400, 400 },
-    { "bare LF", "X-A: a\nAuthorization: Bearer {good}\r\n", true, 200, 400, 400 },
-    { "NUL", "Authorization: Bearer {good}{nul}\r\n", false, 400, 400, 400 },
-    { "NUL before", "X-A: {nul}\r\nAuthorization: Bearer {good}\r\n", true, 400, 400, 400 },
-    { "tab", "Authorization: Bearer\t{good}\r\n", true, 403, 403, 403 },
-    { "comma", "Authorization: Bearer {other}, Bearer {good}\r\n", false, 401, 401, 401 },
-    { "cookies good, other", "Cookie: bell={good}\r\nCookie: bell={other}\r\n", true, 200, 403,
-      401 },
-    { "cookies other, good", "Cookie: bell={other}\r\nCookie: bell={good}\r\n", true, 403, 403,
-      401 },
-    { "cookie in two lines", "Cookie: a=b\r\nCookie: bell={good}\r\n", true, 403, 200, 403 },
-    { "HTTP_COOKIE", "HTTP_COOKIE: bell={good}\r\n", false, 403, 403, 403 },
-    { "Cookie2", "Cookie2: bell={good}\r\n", false, 403, 403, 403 },
-    { "Cookie_", "Cookie_: bell={good}\r\n", false, 403, 403, 403 },
-    { "comma in the cookie", "Cookie: a=b, bell={good}\r\n", false, 403, 403, 403 },
+    { "cookies other, good", "Cookie: bell={other}\r\nCookie: bell={good}\r\n", true, 403, 403, 401,
+      403 },
+    { "cookie in two lines", "Cookie: a=b\r\nCookie: bell={good}\r\n", true, 403, 200, 403, 200 },
+    { "HTTP_COOKIE", "HTTP_COOKIE: bell={good}\r\n", false, 403, 403, 403, 403 },
+    { "Cookie2", "Cookie2: bell={good}\r\n", false, 403, 403, 403, 403 },
+    { "Cookie_", "Cookie_: bell={good}\r\n", false, 403, 403, 403, 403 },
+    { "comma in the cookie", "Cookie: a=b, bell={good}\r\n", false, 403, 403, 403, 403 },
     { "Content_Length", "Content_Length: 7\r\nAuthorization: Bearer {good}\r\n", true, 200, 200,
-      200 },
+      200, 200 },
 };
 
 static void put_filled(struct buf *out, const char *lines, const char *good, const char *other)
@@ -120,8 +122,10 @@ static int first_status(const char *said)
     return strncmp(said, "HTTP/1.", 7) == 0 ? atoi(said + 9) : 0;
 }
 
-static int wanted(int nginx, int lighttpd, int apache)
+static int wanted(int nginx, int lighttpd, int apache, int sidecar)
 {
+    if (web.way->by_itself)
+        return sidecar;
     return web.kind == FRONT_NGINX ? nginx : web.kind == FRONT_LIGHTTPD ? lighttpd : apache;
 }
 
@@ -186,7 +190,8 @@ START_TEST(no_head_gives_more_than_a_clean_one)
         put_filled(&raw, t->lines, good, other);
         buf_puts(&raw, "\r\n");
         char *said = send_raw(&raw);
-        int status = first_status(said), want = wanted(t->nginx, t->lighttpd, t->apache);
+        int status = first_status(said),
+            want = wanted(t->nginx, t->lighttpd, t->apache, t->sidecar);
         ck_assert_msg(t->clean || status != 200, "%s: %s: let in", web.way->traits.name, t->name);
         ck_assert_msg(status == want, "%s: %s: %d instead of %d: %s", web.way->traits.name, t->name,
                       status, want, said);
@@ -210,52 +215,52 @@ END_TEST
  */
 static const struct frame {
     const char *name, *lines, *body, *data;
-    int nginx, lighttpd, apache, fcgid;
+    int nginx, lighttpd, apache, fcgid, sidecar;
 } frames[] = {
-    { "clean", "Content-Length: 5\r\n", "hello", "hello", 201, 201, 201, 201 },
+    { "clean", "Content-Length: 5\r\n", "hello", "hello", 201, 201, 201, 201, 201 },
     { "chunked", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n", "hello", 201, 201,
-      201, 201 },
+      201, 201, 201 },
     { "twice the same", "Content-Length: 5\r\nContent-Length: 5\r\n", "hello", "hello", 400, 400,
-      400, 400 },
+      400, 400, 400 },
     { "short, long", "Content-Length: 2\r\nContent-Length: 5\r\n", "hello", NULL, 400, 400, 400,
-      400 },
+      400, 400 },
     { "long, short", "Content-Length: 5\r\nContent-Length: 2\r\n", "hello", NULL, 400, 400, 400,
-      400 },
-    { "list", "Content-Length: 5, 5\r\n", "hello", "hello", 400, 400, 400, 400 },
-    { "plus", "Content-Length: +5\r\n", "hello", NULL, 400, 400, 400, 400 },
-    { "minus", "Content-Length: -5\r\n", "hello", NULL, 400, 400, 400, 400 },
-    { "hexadecimal", "Content-Length: 0x5\r\n", "hello", NULL, 400, 400, 400, 400 },
-    { "huge", "Content-Length: 18446744073709551621\r\n", "hello", NULL, 400, 400, 400, 400 },
+      400, 400 },
+    { "list", "Content-Length: 5, 5\r\n", "hello", "hello", 400, 400, 400, 400, 400 },
+    { "plus", "Content-Length: +5\r\n", "hello", NULL, 400, 400, 400, 400, 400 },
+    { "minus", "Content-Length: -5\r\n", "hello", NULL, 400, 400, 400, 400, 400 },
+    { "hexadecimal", "Content-Length: 0x5\r\n", "hello", NULL, 400, 400, 400, 400, 400 },
+    { "huge", "Content-Length: 18446744073709551621\r\n", "hello", NULL, 400, 400, 400, 400, 400 },
     { "Content_Length shorter", "Content-Length: 5\r\nContent_Length: 2\r\n", "hello", "hello", 201,
-      201, 201, 201 },
-    { "Content_Length before", "Content_Length: 2\r\nContent-Length: 5\r\n", "hello", "hello", 201,
-      201, 201, 201 },
-    { "Content_Length longer", "Content-Length: 5\r\nContent_Length: 99\r\n", "hello", "hello", 201,
-      201, 201, 201 },
-    { "Content_Type a form", "Content-Length: 5\r\nContent_Type: multipart/form-data\r\n", "hello",
-      "hello", 201, 201, 201, 201 },
-    { "Transfer_Encoding", "Content-Length: 5\r\nTransfer_Encoding: chunked\r\n", "hello", "hello",
       201, 201, 201, 201 },
+    { "Content_Length before", "Content_Length: 2\r\nContent-Length: 5\r\n", "hello", "hello", 201,
+      201, 201, 201, 201 },
+    { "Content_Length longer", "Content-Length: 5\r\nContent_Length: 99\r\n", "hello", "hello", 201,
+      201, 201, 201, 201 },
+    { "Content_Type a form", "Content-Length: 5\r\nContent_Type: multipart/form-data\r\n", "hello",
+      "hello", 201, 201, 201, 201, 201 },
+    { "Transfer_Encoding", "Content-Length: 5\r\nTransfer_Encoding: chunked\r\n", "hello", "hello",
+      201, 201, 201, 201, 201 },
     { "both, by pieces", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-      "5\r\nhello\r\n0\r\n\r\n", "hello", 400, 400, 201, 201 },
+      "5\r\nhello\r\n0\r\n\r\n", "hello", 400, 400, 201, 201, 400 },
     { "both, other order", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
-      "5\r\nhello\r\n0\r\n\r\n", "hello", 400, 400, 201, 201 },
+      "5\r\nhello\r\n0\r\n\r\n", "hello", 400, 400, 201, 201, 400 },
     { "both, smuggling", "Content-Length: 150\r\nTransfer-Encoding: chunked\r\n",
-      "0\r\n\r\n" SMUGGLED, "", 400, 400, 201, 201 },
+      "0\r\n\r\n" SMUGGLED, "", 400, 400, 201, 201, 400 },
     { "chunked twice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-      "5\r\nhello\r\n0\r\n\r\n", "hello", 400, 201, 201, 201 },
+      "5\r\nhello\r\n0\r\n\r\n", "hello", 400, 201, 201, 201, 400 },
     { "chunked, identity", "Transfer-Encoding: chunked, identity\r\n", "5\r\nhello\r\n0\r\n\r\n",
-      "hello", 501, 501, 400, 400 },
+      "hello", 501, 501, 400, 400, 501 },
     { "xchunked", "Content-Length: 5\r\nTransfer-Encoding: xchunked\r\n", "hello", "hello", 501,
-      501, 400, 400 },
+      501, 400, 400, 400 },
     { "piece of no number", "Transfer-Encoding: chunked\r\n", "x\r\nhello\r\n0\r\n\r\n", NULL, 400,
-      400, 400, 201 },
+      400, 400, 201, 400 },
     { "piece too short", "Transfer-Encoding: chunked\r\n", "2\r\nhello\r\n0\r\n\r\n", NULL, 400,
-      400, 400, 201 },
+      400, 400, 201, 400 },
     { "piece with a minus", "Transfer-Encoding: chunked\r\n", "-5\r\nhello\r\n0\r\n\r\n", NULL, 400,
-      400, 400, 201 },
+      400, 400, 201, 400 },
     { "key in a trailer", "Transfer-Encoding: chunked\r\n",
-      "5\r\nhello\r\n0\r\nAuthorization: Bearer x\r\n\r\n", "hello", 201, 201, 201, 201 },
+      "5\r\nhello\r\n0\r\nAuthorization: Bearer x\r\n\r\n", "hello", 201, 201, 201, 201, 201 },
 };
 
 static void put_frame(struct buf *out, const struct frame *f, const char *topic, const char *token)
@@ -313,7 +318,7 @@ START_TEST(no_frame_publishes_what_was_not_sent)
         put_frame(&raw, f, topic, token);
         char *said = send_raw(&raw);
         int status = first_status(said);
-        int want = is_fcgid() ? f->fcgid : wanted(f->nginx, f->lighttpd, f->apache);
+        int want = is_fcgid() ? f->fcgid : wanted(f->nginx, f->lighttpd, f->apache, f->sidecar);
         ck_assert_msg(status == want, "%s: %s: %d instead of %d: %s", web.way->traits.name, f->name,
                       status, want, said);
         expect_published(f, topic, status == 201);

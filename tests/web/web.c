@@ -12,13 +12,17 @@ struct web web;
 
 /* lighttpd answers for itself, in HTML, where a URL holds encoded control characters. */
 static const struct web_way ways[] = {
-    [FRONT_NGINX] = { { "nginx", false, 1000, true, false }, true, true },
-    [FRONT_LIGHTTPD] = { { "lighttpd", false, 1000, false, false }, true, true },
-    [FRONT_APACHE_PROXY_FCGI] = { { "apache_proxy_fcgi", false, 1000, true, false }, false, true },
-    [FRONT_APACHE_FCGID] = { { "apache_fcgid", true, 4, true, false }, false, false },
-    [FRONT_APACHE_CGI] = { { "apache_cgi", true, 4, true, false }, false, false },
-    [FRONT_SHARED_FCGI] = { { "shared_hosting_fcgi", true, 4, true, true }, false, false },
-    [FRONT_SHARED_CGI] = { { "shared_hosting_cgi", true, 4, true, false }, false, false },
+    [FRONT_NGINX] = { { "nginx", false, 1000, true, false }, true, true, false },
+    [FRONT_LIGHTTPD] = { { "lighttpd", false, 1000, false, false }, true, true, false },
+    [FRONT_APACHE_PROXY_FCGI] = { { "apache_proxy_fcgi", false, 1000, true, false },
+                                  false,
+                                  true,
+                                  false },
+    [FRONT_APACHE_FCGID] = { { "apache_fcgid", true, 4, true, false }, false, false, false },
+    [FRONT_APACHE_CGI] = { { "apache_cgi", true, 4, true, false }, false, false, false },
+    [FRONT_SHARED_FCGI] = { { "shared_hosting_fcgi", true, 4, true, true }, false, false, false },
+    [FRONT_SHARED_CGI] = { { "shared_hosting_cgi", true, 4, true, false }, false, false, false },
+    [FRONT_SIDECAR] = { { "sidecar", false, 1000, true, false }, true, true, true },
 };
 
 /* Fronts that see a client's leaving only when they write to it get more to write. */
@@ -39,12 +43,13 @@ static char *settings_for(const struct web_way *way, const char *more)
 static struct front *start_front(const char *more, const char *program)
 {
     char *settings = settings_for(web.way, more);
+    const char *usual = web.way->by_itself ? "BELLPUSH_TEST_DAEMON" : "BELLPUSH_TEST_PROGRAM";
     const struct front_spec spec = { .kind = web.kind,
-                                     .program = program ? program : getenv("BELLPUSH_TEST_PROGRAM"),
+                                     .program = program ? program : getenv(usual),
                                      .dsn = web.dsn,
                                      .settings = settings };
     if (!spec.program) {
-        fprintf(stderr, "tests: BELLPUSH_TEST_PROGRAM is not set: use `make check-web`\n");
+        fprintf(stderr, "tests: %s is not set: use `make check-web`\n", usual);
         exit(EXIT_FAILURE);
     }
     struct front *front = front_start(&spec);
@@ -132,7 +137,8 @@ static void fill(TCase *tc, enum front_kind kind)
     const struct web_way *way = &ways[kind];
 
     flow_tests(tc, way);
-    passing_tests(tc, way);
+    if (!way->by_itself)
+        passing_tests(tc, way);
     limits_tests(tc, way);
     smuggle_tests(tc, way);
     scenarios_add(tc);
@@ -147,3 +153,4 @@ WEB_SUITE(apache_fcgid, FRONT_APACHE_FCGID)
 WEB_SUITE(apache_cgi, FRONT_APACHE_CGI)
 WEB_SUITE(shared_hosting_fcgi, FRONT_SHARED_FCGI)
 WEB_SUITE(shared_hosting_cgi, FRONT_SHARED_CGI)
+WEB_SUITE(sidecar, FRONT_SIDECAR)

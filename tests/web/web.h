@@ -24,6 +24,7 @@ struct web_way {
     struct stage_traits traits;
     bool sees_leaving; /* tells the worker at once that a client has left; others at a write */
     bool lasting;      /* the worker outlives its requests and may be killed and stopped apart */
+    bool by_itself;    /* there is no web server in front */
 };
 
 struct web {
