@@ -211,9 +211,38 @@ static void free_if_over(struct porch *porch)
         return;
     if (porch->reserve_fd >= 0)
         close(porch->reserve_fd);
+    while (porch->spares) {
+        struct porch_spare *spare = porch->spares;
+        porch->spares = spare->next;
+        free(spare);
+    }
     free(porch->listeners);
     free(porch);
     done(arg);
+}
+
+void *porch_borrow(struct porch *porch, size_t bytes)
+{
+    struct porch_spare *spare = porch->spares;
+
+    if (!spare)
+        return calloc(1, bytes);
+    porch->spares = spare->next;
+    porch->spare_count--;
+    return memset(spare, 0, bytes);
+}
+
+void porch_give_back(struct porch *porch, void *block)
+{
+    struct porch_spare *spare = block;
+
+    if (porch->spare_count == PORCH_SPARES_MAX) {
+        free(spare);
+        return;
+    }
+    spare->next = porch->spares;
+    porch->spares = spare;
+    porch->spare_count++;
 }
 
 void porch_joined(struct porch *porch)

@@ -57,6 +57,17 @@ struct porch_listener {
     uv_poll_t poll;
 };
 
+/*
+ * A block that a connection needs for a moment, kept for the next that does.  Given back to
+ * malloc() between two that stay, it would be cut up for what stays, and the pieces that are left
+ * over fit nobody: a tenth of the memory of ten thousand idle connections.
+ */
+struct porch_spare {
+    struct porch_spare *next;
+};
+
+enum { PORCH_SPARES_MAX = 256 };
+
 struct porch {
     struct server *server;
     const struct porch_ops *ops;
@@ -73,6 +84,8 @@ struct porch {
     uint64_t turned_away; /* since then */
     bool full;            /* accepting waits until somebody has left */
     struct log_flood full_flood;
+    struct porch_spare *spares; /* of the transport; all of one kind */
+    unsigned spare_count;
     size_t count;      /* open connections */
     size_t unfinished; /* bytes held for requests that are not complete */
     size_t handles;    /* those, the closed ones that the loop still holds, and the listeners */
@@ -98,6 +111,11 @@ void porch_each(struct porch *, void (*fn)(uv_poll_t *));
 
 /* Close everything and free; done() when no handle is left. */
 void porch_free(struct porch *, void (*done)(void *arg), void *arg);
+
+/* For connections: take a spare block, zeroed, or a new one of so many bytes (the same each time);
+   NULL: no memory.  Give it back. */
+void *porch_borrow(struct porch *, size_t bytes) MUST_USE;
+void porch_give_back(struct porch *, void *);
 
 /* For connections: one is there; it is closing (still a handle); the loop has let go of it. */
 void porch_joined(struct porch *);

@@ -55,7 +55,7 @@ static struct http1 *unfinished(struct conn *c)
 {
     struct http1 *in = c->own;
 
-    if (in || !(in = calloc(1, sizeof(*in))))
+    if (in || !(in = porch_borrow(conn_porch(c), sizeof(*in))))
         return in;
     in->conn = c;
     http1_wire_init(&in->wire, (size_t)conn_server(c)->conf->max_body_bytes);
@@ -75,7 +75,7 @@ static void http1_free(struct http1 *in)
 {
     http1_wire_fini(&in->wire);
     buf_fini(&in->rest);
-    free(in);
+    porch_give_back(conn_porch(in->conn), in);
 }
 
 /* protocol.closed */

@@ -563,7 +563,10 @@ void ws_share_watch(struct ws_share *s, struct porch *porch)
 
 enum rc ws_share_init(struct ws_share *s, const struct conf *conf)
 {
+    char accept[WS_ACCEPT_LEN + 1];
+
     *s = (struct ws_share){ .rules.max_message = (uint64_t)conf->max_body_bytes };
+    ws_handshake_accept(SLICE("warm-up"), accept); /* libcrypto gets ready now, not for the first */
     if (strcmp(conf->ws_deflate, "yes") == 0 &&
         !(s->rules.deflate = ws_deflate_new(WS_INFLATES_MAX)))
         return RC_NOMEM;
