@@ -104,6 +104,8 @@ declare namespace bellpush {
         report(): Report;
     }
 
+    /** With bellpush-share.js: one connection for all tabs. */
+    function share(url: string, options?: Options): Omit<Bell, 'report'> & { report(): Report & { leads: boolean } };
     /** An EventSource on XMLHttpRequest. */
     const EventSource: typeof globalThis.EventSource;
     /** Make it the browser's, if it has none. */

@@ -13,6 +13,8 @@ bell.reconnect();
 bell.close();
 new bellpush.EventSource('/x', { withCredentials: true }).close();
 bellpush.polyfill();
+const leads: boolean = bellpush.share('/push/', { topics: 'a' }).report().leads;
+String(leads);
 
 // @ts-expect-error an address is needed
 bellpush();
