@@ -25,20 +25,18 @@ static bool is_token_char(char c)
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-/* Cut the next element off a list; false at its end. */
+/* Cut the next element, perhaps an empty one, off a list; false at its end. */
 static bool list_next(struct slice *rest, struct slice *element)
 {
-    while (rest->len > 0) {
-        const char *comma = memchr(rest->at, ',', rest->len);
-        size_t len = comma ? (size_t)(comma - rest->at) : rest->len;
-        size_t step = len + (comma ? 1 : 0);
-        *element = slice_trim((struct slice){ rest->at, len });
-        rest->at += step;
-        rest->len -= step;
-        if (element->len > 0)
-            return true;
-    }
-    return false;
+    if (rest->len == 0)
+        return false;
+    const char *comma = memchr(rest->at, ',', rest->len);
+    size_t len = comma ? (size_t)(comma - rest->at) : rest->len;
+    size_t step = len + (comma ? 1 : 0);
+    *element = slice_trim((struct slice){ rest->at, len });
+    rest->at += step;
+    rest->len -= step;
+    return true;
 }
 
 /* Has the list this word, in whatever case? */

@@ -128,6 +128,7 @@ START_TEST(a_key_is_16_bytes_in_base64)
         "SGVsbG8sIHdvcmxkIQ==",         /* 13 bytes */
         "dGhlIHNhbXBsZSBub25jZTE=",     /* 17 */
         "dGhlIHNhbXBsZSBub25jZTEyMw==", /* 19 */
+        "dGhlIHNhbXBsZSBub25jZQ=A",
         "dGhl IHNhbXBsZSBub25jZ==",
         "dGhlIHNhbXBsZS.ub25jZQ==",
         "=GhlIHNhbXBsZSBub25jZQ==",

@@ -359,6 +359,9 @@ START_TEST(control_frames_are_written_whole)
     ck_assert_mem_eq(out, "\x88\x00", 2);
     ck_assert_uint_eq(ws_put_close(out, 1000, SLICE_NONE), 4);
     ck_assert_mem_eq(out, "\x88\x02\x03\xE8", 4);
+    memset(much, 'x', sizeof(much));
+    ck_assert_uint_eq(ws_put_close(out, 1001, (struct slice){ much, 124 }), 2 + 2 + 123);
+    ck_assert_uint_eq(out[1], 125);
     for (size_t i = 0; i + 3 <= sizeof(much); i += 3)
         memcpy(much + i, "\xE2\x82\xAC", 3); /* 41 of them fit into 123 */
     ck_assert_uint_eq(ws_put_close(out, 1001, (struct slice){ much, sizeof(much) }), 2 + 2 + 123);
