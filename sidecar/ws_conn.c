@@ -320,6 +320,8 @@ static bool step(struct conn *c, struct slice *in)
     }
     if (u)
         u->amid = wire.amid;
+    if (u && !wire.amid) /* the next message has a time of its own */
+        alarm_cancel(&u->alarm);
     on_step(c, s, &seen);
     return s != WS_STEP_MORE;
 }

@@ -113,6 +113,9 @@ START_TEST(a_cut_leaves_whole_characters)
     for (size_t max = 0; max < LENGTH(want); max++)
         ck_assert_uint_eq(ws_utf8_cut(s, max).len, want[max]);
     ck_assert_uint_eq(ws_utf8_cut(SLICE_NONE, 5).len, 0);
+    struct page page = page_of(s); /* what fits is not looked at */
+    ck_assert_uint_eq(ws_utf8_cut(page.bytes, s.len).len, s.len);
+    page_fini(&page);
 }
 END_TEST
 
