@@ -23,8 +23,22 @@ enum rc answer_write(struct request *r, struct slice bytes)
 
 enum rc answer_lend(struct request *r, struct event *event, struct slice bytes)
 {
-    turn_add(r->server, &answer_of(r)->turn);
-    return outbox_lend(&answer_of(r)->out, event, bytes);
+    struct answer *a = answer_of(r);
+
+    if (!a->turn.link && outbox_empty(&a->out) && r->ops->send)
+        turn_add_soon(r->server, &a->turn);
+    else if (!a->turn.link)
+        turn_add(r->server, &a->turn);
+    return outbox_lend(&a->out, event, bytes);
+}
+
+bool answer_send(struct answer *a)
+{
+    struct request *r = &a->request;
+    /* Its handler waits to hear that there is room. */
+    bool full = a->out.bytes > (uint64_t)r->server->conf->queue_bytes;
+
+    return !r->broken && r->ops->send(r) == RC_OK && !full;
 }
 
 size_t answer_queued(const struct request *r)

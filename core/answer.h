@@ -31,6 +31,10 @@ enum rc answer_write(struct request *, struct slice);
 enum rc answer_lend(struct request *, struct event *, struct slice);
 size_t answer_queued(const struct request *);
 
+/* For turn_add_soon(): send what is queued, and call nobody back.  False: it is still to have its
+   turn. */
+bool answer_send(struct answer *) MUST_USE;
+
 /* A whole reply: problem+json (RFC 9457) with a detail for a person, and Retry-After unless 0. */
 void answer_problem(struct request *, int status, const char *detail, int retry_after_s);
 

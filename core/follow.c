@@ -79,13 +79,15 @@ static enum rc tell_gap(struct follow *f, enum gap_reason reason, int64_t contin
     return f->ops->gap(f, reason, continues_after);
 }
 
-static void on_told(struct subscriber *sub, struct event *event)
+static void on_told(struct subscriber *sub, struct event *const *events, size_t n)
 {
     struct follow *f = CONTAINER(sub, struct follow, sub);
+    enum rc rc = RC_OK;
 
-    if (f->state != STATE_LIVE || event_seq(event) <= f->seq)
-        return;
-    if (hand_out(f, event) == RC_AGAIN)
+    for (size_t i = 0; i < n && rc == RC_OK && f->state == STATE_LIVE; i++)
+        if (event_seq(events[i]) > f->seq)
+            rc = hand_out(f, events[i]);
+    if (rc == RC_AGAIN)
         pause_reader(f);
 }
 

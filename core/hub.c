@@ -424,30 +424,42 @@ static struct node *literal_way(const struct hub *hub, const struct node *n, str
     return find_literal(n, level, path->levels[depth].key);
 }
 
+/* Have the processor fetch what the next step will look at: with ten thousand subscribers none of
+   it is in its cache. */
+static void fetch_ahead(const struct hub_link *next)
+{
+    if (!next)
+        return;
+    __builtin_prefetch(next->next);
+    __builtin_prefetch(next->subscriber, 1);
+    __builtin_prefetch((const char *)next->subscriber + 64, 1);
+    __builtin_prefetch((const char *)next->subscriber + 128, 1);
+}
+
 /* The hot loop: everybody who hangs at this node. */
-static size_t tell(struct hub *hub, const struct node *n, struct event *event)
+static size_t tell(struct hub *hub, const struct node *at, struct event *const *events, size_t n)
 {
     size_t told = 0;
-    for (struct hub_link *link = n->links; link; link = hub->next_link) {
+    for (struct hub_link *link = at->links; link; link = hub->next_link) {
         struct subscriber *s = link->subscriber;
         hub->next_link = link->next;
+        fetch_ahead(link->next);
         if (s->told == hub->walks)
             continue;
         s->told = hub->walks;
         told++;
-        s->deliver(s, event);
+        s->deliver(s, events, n);
     }
     return told;
 }
 
-size_t hub_publish(struct hub *hub, struct event *event)
+size_t hub_publish(struct hub *hub, struct event *const *events, size_t n_events)
 {
-    struct slice topic = event_fields(event)->topic;
+    struct slice topic = event_fields(events[0])->topic;
     struct path path;
     size_t told = 0, depth = 0;
     assert(!hub->walking && topic.len > 0 && topic.len <= TOPIC_MAX);
 
-    event_ref(event);
     hub->walking = true;
     hub->walks++;
     path_cut(&path, topic);
@@ -458,10 +470,10 @@ size_t hub_publish(struct hub *hub, struct event *event)
         /* Arriving: the first depth levels of the topic lead here. */
         hub->visited++;
         if (n->hash && !(system && depth == 0))
-            told += tell(hub, n->hash, event);
+            told += tell(hub, n->hash, events, n_events);
         struct node *way = NULL;
         if (depth == path.n) {
-            told += tell(hub, n, event);
+            told += tell(hub, n, events, n_events);
         } else {
             way = literal_way(hub, n, topic, &path, depth);
             if (!way && !(system && depth == 0))
@@ -487,7 +499,6 @@ size_t hub_publish(struct hub *hub, struct event *event)
     }
     hub->walking = false;
     sweep(hub);
-    event_unref(event);
     return told;
 }
 

@@ -6,8 +6,11 @@
  * that the event's topic can match, so its cost grows with the subscribers that match, not with
  * all of them.  A subscriber whose filters overlap is told once per event.
  *
+ * Events of one topic that come together are one walk: each subscriber is told of all of them
+ * before the next one is, while what it needs is still in the processor's cache.
+ *
  * deliver() may end its own subscription or any other, whose memory is the owner's again at once;
- * and may subscribe new ones (they hear the next event, not this one).  It may not publish: what is
+ * and may subscribe new ones (they hear the next walk, not this one).  It may not publish: what is
  * published comes back from the source, in its turn.
  */
 #ifndef CORE_HUB_H
@@ -20,9 +23,9 @@ struct hub_link; /* one (subscriber, filter) pair; opaque */
 
 /* Embedded in its owner.  Zero it, set deliver; the rest is the hub's. */
 struct subscriber {
-    void (*deliver)(struct subscriber *, struct event *); /* event is lent */
-    struct hub_link *links;                               /* NULL: not subscribed */
-    int64_t told;                                         /* the hub's note: told in which walk */
+    void (*deliver)(struct subscriber *, struct event *const *, size_t n); /* lent */
+    struct hub_link *links; /* NULL: not subscribed */
+    int64_t told;           /* the hub's note: told in which walk */
 };
 
 struct hub *hub_new(void) MUST_USE; /* gives; NULL: no memory */
@@ -37,8 +40,9 @@ enum rc hub_resubscribe(struct hub *, struct subscriber *, const struct slice *f
                         size_t n) MUST_USE;
 void hub_unsubscribe(struct hub *, struct subscriber *); /* not subscribed: nothing happens */
 
-/* Tell every matching subscriber; returns how many were told.  Not from within deliver(). */
-size_t hub_publish(struct hub *, struct event *);
+/* Tell every matching subscriber of n (>= 1) events of one topic; returns how many were told.  Not
+   from within deliver(). */
+size_t hub_publish(struct hub *, struct event *const *, size_t n);
 
 /* Would this subscriber hear that topic? */
 bool hub_wants(const struct hub *, const struct subscriber *, struct slice topic);

@@ -61,6 +61,9 @@ struct request_ops {
     enum rc (*write)(struct request *, struct slice); /* copies */
     enum rc (*lend)(struct request *, struct event *, struct slice);
     void (*end)(struct request *);
+    /* Send what is queued now, and call nobody back.  RC_OK: all of it is sent; otherwise the
+       turn's end will see to it.  NULL: that sees to everything. */
+    enum rc (*send)(struct request *);
     size_t (*queued)(const struct request *); /* payload bytes not yet taken by the kernel */
     const struct socket_ops *socket;          /* NULL: this transport carries no WebSockets */
 };

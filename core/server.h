@@ -4,7 +4,8 @@
  * The source feeds it (server_epoch, server_events, server_gap); it keeps the journal and lets the
  * hub tell the followers.  Transports call serve().  Whoever has bytes to send or an answer to
  * finish puts itself on the list of the turn and is called once before the loop waits again: that
- * is where many events become one write.
+ * is where many events become one write.  Only what the hub is telling, where that is all that has
+ * come, need not wait for so long (turn_add_soon).
  */
 #ifndef CORE_SERVER_H
 #define CORE_SERVER_H
@@ -76,6 +77,9 @@ struct server {
     /* private to server.c */
     struct follow *followers;
     struct turn *turns, **turns_end, shed;
+    struct turn *soon, **soon_end; /* sent while others are still being told */
+    unsigned soon_count;
+    bool telling;         /* events, and nothing else is known to come in this turn */
     uv_prepare_t prepare; /* runs the turns just before the loop waits */
     uv_idle_t idle;       /* active while turns remain: keeps the loop from waiting */
 };
@@ -87,6 +91,12 @@ void server_fini(struct server *); /* source already freed, no open request; clo
 /* Run at the end of this loop turn; on the list already: nothing happens. */
 void turn_add(struct server *, struct turn *);
 void turn_cancel(struct server *, struct turn *);
+/*
+ * The same for the turn of a struct answer that has been lent an event: if that is all that it has
+ * to say, and it is being told as one of many, it is sent (answer_send) a few readers later, while
+ * it is still in the processor's cache.
+ */
+void turn_add_soon(struct server *, struct turn *);
 
 /* --- for the source ------------------------------------------------------------------------ */
 

@@ -166,6 +166,15 @@ static void op_end(struct request *r)
     turn_add(r->server, &c->answer.turn);
 }
 
+static size_t frame(void *arg, size_t payload, uint8_t head[OUTBOX_HEAD_MAX]);
+
+/* While the peer still says something, its turn will see to both. */
+static enum rc op_send(struct request *r)
+{
+    struct fcgi_conn *c = conn_of(r);
+    return c->in ? RC_AGAIN : outbox_send(&c->answer.out, fd_of(c), frame, c);
+}
+
 static const struct request_ops ops = {
     .header = op_header,
     .each_header = op_each_header,
@@ -173,6 +182,7 @@ static const struct request_ops ops = {
     .write = answer_write,
     .lend = answer_lend,
     .end = op_end,
+    .send = op_send,
     .queued = answer_queued,
 };
 

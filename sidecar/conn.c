@@ -63,6 +63,11 @@ static enum rc send_all(struct conn *c)
     return rc == RC_OK && c->via ? via_flush(c->via) : rc;
 }
 
+enum rc conn_send(struct request *r)
+{
+    return send_all(conn_of(r));
+}
+
 static size_t waiting(const struct conn *c)
 {
     return c->answer.out.bytes + (c->via ? via_waiting(c->via) : 0);

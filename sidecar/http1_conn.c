@@ -248,6 +248,7 @@ static const struct request_ops ops = {
     .write = answer_write,
     .lend = answer_lend,
     .end = op_end,
+    .send = conn_send,
     .queued = answer_queued,
     .socket = &ws_socket_ops,
 };

@@ -16,26 +16,26 @@ struct ear {
     struct ear *other;
 };
 
-static void on_event(struct subscriber *sub, struct event *event)
+static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
 {
     struct ear *ear = CONTAINER(sub, struct ear, sub);
-    ear->heard++;
+    ear->heard += n;
     if (ear->act)
-        ear->act(ear, event);
+        ear->act(ear, events[0]);
 }
 
 static void listen(struct hub *hub, struct ear *ear, const char *filter)
 {
     struct slice s = slice_of(filter);
     ear->hub = hub;
-    ear->sub.deliver = on_event;
+    ear->sub.deliver = on_events;
     ck_assert_int_eq(hub_subscribe(hub, &ear->sub, &s, 1), RC_OK);
 }
 
 static size_t publish_slice(struct hub *hub, struct slice topic)
 {
     struct event *e = event_new(&(struct event_fields){ .epoch = "e", .seq = 1, .topic = topic });
-    size_t told = hub_publish(hub, e);
+    size_t told = hub_publish(hub, &e, 1);
     event_unref(e);
     return told;
 }
@@ -106,7 +106,7 @@ START_TEST(overlapping_filters_of_one_subscriber_tell_it_once)
 {
     struct slice filters[] = { SLICE("a/b"), SLICE("a/+"), SLICE("#"), SLICE("a/b"), SLICE("a/#") };
     struct hub *hub = hub_new();
-    struct ear ear = { .sub.deliver = on_event };
+    struct ear ear = { .sub.deliver = on_events };
     ck_assert_int_eq(hub_subscribe(hub, &ear.sub, filters, LENGTH(filters)), RC_OK);
     ck_assert_uint_eq(publish(hub, "a/b"), 1);
     ck_assert_uint_eq(ear.heard, 1);
@@ -165,7 +165,7 @@ START_TEST(a_crowd_that_comes_and_goes_hears_what_it_should)
                     strcpy(text, "#");
                 slices[i] = slice_of(text);
             }
-            crowd[who].ear.sub.deliver = on_event;
+            crowd[who].ear.sub.deliver = on_events;
             ck_assert_int_eq(hub_subscribe(hub, &crowd[who].ear.sub, slices, crowd[who].n), RC_OK);
         }
         char topic[32] = "";
@@ -223,7 +223,7 @@ static void bring_other(struct ear *ear, struct event *event)
     struct slice all[LENGTH(filters)];
     for (size_t i = 0; i < LENGTH(filters); i++)
         all[i] = slice_of(filters[i]);
-    ear->other->sub.deliver = on_event;
+    ear->other->sub.deliver = on_events;
     ck_assert_int_eq(hub_subscribe(ear->hub, &ear->other->sub, all, LENGTH(all)), RC_OK);
 }
 
@@ -290,6 +290,47 @@ START_TEST(a_subscriber_may_dismiss_any_other)
             close_empty(hub);
         }
     }
+}
+END_TEST
+
+static char walk[64];
+
+static void note_walk(struct subscriber *sub, struct event *const *events, size_t n)
+{
+    struct ear *ear = CONTAINER(sub, struct ear, sub);
+
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(walk);
+        snprintf(walk + len, sizeof(walk) - len, "%c%lld ", ear->act ? 'x' : 'y',
+                 (long long)event_seq(events[i]));
+    }
+    if (ear->act)
+        ear->act(ear, events[0]);
+}
+
+START_TEST(events_of_one_topic_are_told_one_subscriber_after_the_other)
+{
+    struct hub *hub = hub_new();
+    struct event *events[3];
+    struct ear first = { .sub.deliver = note_walk, .hub = hub, .act = dismiss_other },
+               second = { .sub.deliver = note_walk }, *third = calloc(1, sizeof(*third));
+
+    for (size_t i = 0; i < LENGTH(events); i++)
+        events[i] = event_new(
+            &(struct event_fields){ .epoch = "e", .seq = (int64_t)i + 1, .topic = SLICE("a/b") });
+    ck_assert_ptr_nonnull(third);
+    third->sub.deliver = note_walk;
+    first.other = third; /* whoever subscribed last is told first */
+    ck_assert_int_eq(hub_subscribe(hub, &third->sub, &SLICE("a/b"), 1), RC_OK);
+    ck_assert_int_eq(hub_subscribe(hub, &second.sub, &SLICE("a/b"), 1), RC_OK);
+    ck_assert_int_eq(hub_subscribe(hub, &first.sub, &SLICE("#"), 1), RC_OK);
+    ck_assert_uint_eq(hub_publish(hub, events, LENGTH(events)), 2);
+    ck_assert_str_eq(walk, "x1 x2 x3 y1 y2 y3 ");
+    for (size_t i = 0; i < LENGTH(events); i++)
+        event_unref(events[i]);
+    hub_unsubscribe(hub, &first.sub);
+    hub_unsubscribe(hub, &second.sub);
+    close_empty(hub);
 }
 END_TEST
 
@@ -446,7 +487,7 @@ START_TEST(topics_and_filters_may_be_as_deep_as_they_are_long)
     struct hub *hub = hub_new();
     struct ear ears[3] = { 0 };
     for (size_t i = 0; i < 3; i++) {
-        ears[i].sub.deliver = on_event;
+        ears[i].sub.deliver = on_events;
         ck_assert_int_eq(hub_subscribe(hub, &ears[i].sub, &filters[i], 1), RC_OK);
     }
     ck_assert_uint_eq(publish_slice(hub, filters[0]), 2);
@@ -526,7 +567,7 @@ START_TEST(a_want_of_memory_subscribes_nothing_at_all)
     listen(hub, &resident, "a/b");
     MEMORY_SCRIPT(nth)
     {
-        struct ear ear = { .sub.deliver = on_event };
+        struct ear ear = { .sub.deliver = on_events };
         enum rc rc = hub_subscribe(hub, &ear.sub, filters, LENGTH(filters));
         bool failed = memory_end();
         size_t told = publish(hub, "x");
@@ -561,6 +602,7 @@ SUITE(hub)
 {
     tcase_add_test(tc, those_are_told_whose_filter_matches);
     tcase_add_test(tc, overlapping_filters_of_one_subscriber_tell_it_once);
+    tcase_add_test(tc, events_of_one_topic_are_told_one_subscriber_after_the_other);
     tcase_add_test(tc, a_crowd_that_comes_and_goes_hears_what_it_should);
     tcase_add_test(tc, a_subscriber_may_leave_while_it_is_told);
     tcase_add_test(tc, a_subscriber_may_free_itself_while_it_is_told);

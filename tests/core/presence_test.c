@@ -32,13 +32,11 @@ static struct {
     char last[400];
 } ear;
 
-static void on_event(struct subscriber *sub, struct event *event)
+static void hear(const struct event_fields *f)
 {
-    const struct event_fields *f = event_fields(event);
     char who[32], *end;
     size_t i = 0;
 
-    (void)sub;
     ck_assert(slice_is(f->content_type, SLICE("application/json")));
     ck_assert_uint_eq(f->flags, 0);
     snprintf(ear.last, sizeof(ear.last), "%.*s %.*s %.*s", (int)f->type.len, f->type.at,
@@ -60,6 +58,13 @@ static void on_event(struct subscriber *sub, struct event *event)
         memcpy(ear.names[i], ear.names[--ear.there], sizeof(who));
         ear.leaves++;
     }
+}
+
+static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
+{
+    (void)sub;
+    for (size_t i = 0; i < n; i++)
+        hear(event_fields(events[i]));
 }
 
 static bool hears(const char *topic, const char *name)
@@ -87,7 +92,7 @@ static void set_up(void)
     server.log.level = LOG_ERROR;
     server.source = source_new(&server);
     memset(&ear, 0, sizeof(ear));
-    ear.sub.deliver = on_event;
+    ear.sub.deliver = on_events;
     ck_assert_int_eq(hub_subscribe(server.hub, &ear.sub, &SLICE("$presence/#"), 1), RC_OK);
     turn(3);
 }

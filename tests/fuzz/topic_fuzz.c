@@ -14,9 +14,10 @@ struct ear {
     size_t heard;
 };
 
-static void on_event(struct subscriber *sub, struct event *event)
+static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
 {
-    CONTAINER(sub, struct ear, sub)->heard++;
+    (void)events;
+    CONTAINER(sub, struct ear, sub)->heard += n;
 }
 
 static void check_relations(struct slice a, struct slice b, struct slice topic)
@@ -38,18 +39,18 @@ static void check_relations(struct slice a, struct slice b, struct slice topic)
 static void check_hub(const struct slice *filters, size_t n, struct slice topic)
 {
     struct hub *hub = hub_new();
-    struct ear ears[FILTERS_MAX] = { 0 }, all = { .sub.deliver = on_event };
+    struct ear ears[FILTERS_MAX] = { 0 }, all = { .sub.deliver = on_events };
     struct event *event =
         event_new(&(struct event_fields){ .epoch = "e", .seq = 1, .topic = topic });
     size_t expected = 0;
     must(hub && event);
     for (size_t i = 0; i < n; i++) {
-        ears[i].sub.deliver = on_event;
+        ears[i].sub.deliver = on_events;
         must(hub_subscribe(hub, &ears[i].sub, &filters[i], 1) == RC_OK);
     }
     if (n > 0)
         must(hub_subscribe(hub, &all.sub, filters, n) == RC_OK);
-    size_t told = hub_publish(hub, event);
+    size_t told = hub_publish(hub, &event, 1);
     for (size_t i = 0; i < n; i++) {
         struct buf b = BUF_EMPTY;
         bool matches = naive_matches(filters[i], topic);
@@ -63,7 +64,7 @@ static void check_hub(const struct slice *filters, size_t n, struct slice topic)
     must(told == expected + all.heard);
     for (size_t i = 0; i < n; i += 2)
         hub_unsubscribe(hub, &ears[i].sub);
-    hub_publish(hub, event);
+    hub_publish(hub, &event, 1);
     for (size_t i = 0; i < n; i++)
         must(ears[i].heard == naive_matches(filters[i], topic) * (i % 2 ? 2u : 1u));
     for (size_t i = 1; i < n; i += 2)

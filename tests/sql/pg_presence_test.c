@@ -22,10 +22,8 @@ static struct ear {
     char told[8000]; /* "join t ann, leave t ann" */
 } ear;
 
-static void on_event(struct subscriber *sub, struct event *event)
+static void hear(struct ear *e, const struct event_fields *f)
 {
-    struct ear *e = CONTAINER(sub, struct ear, sub);
-    const struct event_fields *f = event_fields(event);
     const char *name = f->data.at + 11; /* {"member":"… */
     size_t len = strcspn(name, "\""), had = strlen(e->told);
 
@@ -35,11 +33,17 @@ static void on_event(struct subscriber *sub, struct event *event)
              name);
 }
 
+static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        hear(CONTAINER(sub, struct ear, sub), event_fields(events[i]));
+}
+
 static void listen_in(struct rig *r)
 {
     memset(&ear, 0, sizeof(ear));
     ear.rig = r;
-    ear.sub.deliver = on_event;
+    ear.sub.deliver = on_events;
     ck_assert_int_eq(hub_subscribe(r->server.hub, &ear.sub, &SLICE("$presence/#"), 1), RC_OK);
 }
 

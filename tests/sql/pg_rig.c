@@ -8,11 +8,8 @@
 
 enum { DEADLINE_MS = 30 * 1000 };
 
-static void on_event(struct subscriber *sub, struct event *event)
+static void hear(struct rig *r, const struct event_fields *f)
 {
-    struct rig *r = CONTAINER(sub, struct rig, everything);
-    const struct event_fields *f = event_fields(event);
-
     if (r->count == r->cap) {
         r->cap = r->cap ? 2 * r->cap : 256;
         r->heard = realloc(r->heard, r->cap * sizeof(*r->heard));
@@ -25,6 +22,12 @@ static void on_event(struct subscriber *sub, struct event *event)
                          .data = slice_dup(f->data),
                          .len = f->data.len };
     snprintf(h->epoch, sizeof(h->epoch), "%s", f->epoch);
+}
+
+static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        hear(CONTAINER(sub, struct rig, everything), event_fields(events[i]));
 }
 
 static void on_heartbeat(uv_timer_t *timer)
@@ -49,7 +52,7 @@ struct rig *rig_new(const char *dsn, const char *const *settings)
     ck_assert_int_eq(server_init(&r->server, &r->loop, &r->conf), RC_OK);
     if (!getenv("BELLPUSH_TEST_LOUD"))
         r->server.log.level = LOG_ERROR;
-    r->everything.deliver = on_event;
+    r->everything.deliver = on_events;
     ck_assert_int_eq(hub_subscribe(r->server.hub, &r->everything, &all, 1), RC_OK);
     uv_timer_init(&r->loop, &r->heartbeat);
     uv_timer_start(&r->heartbeat, on_heartbeat, 5, 5);
