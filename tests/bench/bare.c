@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/buf.h"
+#include "tests/bench/reader.h"
 
 enum { CLIENTS_MAX = 65536, BATCH = 1024, READ_BYTES = 65536 };
 
@@ -60,24 +60,25 @@ static void write_to_all(struct slice bytes)
     }
 }
 
-/* A message of a server (RFC 6455 section 5.2). */
+/* A message, as bellpushd would send it, in its frame (RFC 6455 section 5.2). */
 static void put_frame(struct slice data)
 {
-    buf_putc(&bare.pending, (char)0x81);
-    if (data.len < 126)
-        buf_putc(&bare.pending, (char)data.len);
-    else {
-        buf_putc(&bare.pending, 126);
-        buf_putc(&bare.pending, (char)(data.len >> 8));
-        buf_putc(&bare.pending, (char)data.len);
-    }
-    buf_put(&bare.pending, data);
+    char payload[EVENT_MESSAGE_MAX];
+    int n = snprintf(payload, sizeof payload,
+                     "{\"id\":\"0123456789abcdef-%lld\",\"topic\":\"bench-1\",\"data\":\"%.*s\","
+                     "\"time\":\"2026-01-01T00:00:00.000000Z\"}",
+                     (long long)++bare.events, (int)data.len, data.at);
+
+    buf_printf(&bare.pending, "%c%c", 0x81, n < 126 ? n : 126);
+    if (n >= 126)
+        buf_printf(&bare.pending, "%c%c", n >> 8, n & 255);
+    buf_put(&bare.pending, (struct slice){ payload, (size_t)n });
 }
 
 /* An event, as the worker would send it and as nginx would chunk it. */
 static void put_event(struct slice data)
 {
-    char payload[1024];
+    char payload[EVENT_MESSAGE_MAX];
     int n = snprintf(payload, sizeof payload, "id: 0123456789abcdef-%lld\ndata: %.*s\n\n",
                      (long long)++bare.events, (int)data.len, data.at);
 

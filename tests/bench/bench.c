@@ -41,9 +41,10 @@ static void place_site(struct bench *b, enum site_kind kind)
 
     p->top = getenv("BELLPUSH_TEST_TOP");
     p->program = getenv("BELLPUSH_TEST_PROGRAM");
+    p->daemon = getenv("BELLPUSH_TEST_DAEMON");
     p->bare = getenv("BELLPUSH_TEST_BARE");
     p->nginx_processes = b->options.nginx_processes;
-    if (!p->top || !p->program || !p->bare) {
+    if (!p->top || !p->program || !p->daemon || !p->bare) {
         fprintf(stderr, "bench: run me by `make bench`\n");
         exit(EXIT_FAILURE);
     }
@@ -148,11 +149,24 @@ static void run_streams(struct bench *b)
 
 static void run_websockets(struct bench *b)
 {
+    static const struct target targets[] = {
+        { SITE_BELLPUSHD, SITE_WS_BARE, PACED_ALL, false, 0.95 },
+        { SITE_BELLPUSHD, SITE_WS_BARE, PACED_ALL, true, 0.95 },
+        { SITE_BELLPUSHD, SITE_WS_NODE, PACED_ALL, false, 1 },
+        { SITE_BELLPUSHD, SITE_WS_NCHAN, PACED_ALL, false, 1 },
+        { SITE_BELLPUSHD, SITE_WS_BARE_TOGETHER, LOADED, false, 0.85 },
+        { SITE_BELLPUSHD, SITE_WS_BARE_TOGETHER, LOADED, true, 0.85 },
+        { SITE_BELLPUSHD, SITE_WS_NODE, LOADED, false, 1 },
+        { SITE_BELLPUSHD, SITE_WS_NCHAN, LOADED, false, 1 },
+    };
     struct contest c = { .websockets = true, .plan = b->options.websockets };
 
     start_sites(b, &c);
     contest_run(&c);
     table_print(&c);
+    table_print_target_head();
+    table_print_targets(&c, targets, LENGTH(targets));
+    print_bytes_target(&c, SITE_BELLPUSHD);
     stop_sites(b, &c);
 }
 

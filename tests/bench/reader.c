@@ -10,6 +10,8 @@
 #define KEY    "dGhlIHNhbXBsZSBub25jZQ=="
 #define ACCEPT "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
+enum { START = 200 }; /* bytes of a message: the number is among them */
+
 enum { FIN_TEXT = 0x81, FIN_BINARY = 0x82, FIN_CLOSE = 0x88, FIN_PING = 0x89, FIN_PONG = 0x8a };
 
 char *reader_request(const char *target, bool websocket)
@@ -87,32 +89,44 @@ static void read_body(struct reader *r, struct slice in, reader_event_fn *fn, vo
 
 /* --- frames -------------------------------------------------------------------------------- */
 
-/* How much of a frame must be together before more can be said of it: head, digits, or a ping. */
-static size_t frame_part(const struct reader *r)
+static size_t frame_head(const unsigned char *at)
 {
-    const unsigned char *at = (const unsigned char *)r->line;
-    size_t head;
+    return at[1] == 127 ? 10 : at[1] == 126 ? 4 : 2;
+}
 
-    if (r->kept < 2)
+static uint64_t payload_of(const unsigned char *at)
+{
+    uint64_t len = at[1];
+
+    if (len >= 126)
+        for (size_t i = len = 0; i < frame_head(at) - 2; i++)
+            len = len << 8 | at[2 + i];
+    return len;
+}
+
+/* How much must be together before more can be said of a frame that begins with these bytes. */
+static size_t frame_part(const unsigned char *at, size_t len)
+{
+    if (len < 2)
         return 2;
-    head = at[1] == 127 ? 10 : at[1] == 126 ? 4 : 2;
-    if (at[0] != FIN_TEXT && at[0] != FIN_BINARY)
-        return head + (at[1] < 126 ? at[1] : 0);
-    return head + EVENT_DIGITS;
+    if (len < frame_head(at))
+        return frame_head(at);
+    uint64_t payload = payload_of(at);
+    return frame_head(at) + (payload < START ? (size_t)payload : START);
 }
 
 /* A whole control frame (RFC 6455 section 5.5). */
-static enum rc read_control(struct reader *r)
+static enum rc read_control(struct reader *r, unsigned opcode, struct slice payload)
 {
-    size_t len = (unsigned char)r->line[1];
-
-    switch ((unsigned char)r->line[0]) {
+    if (payload.len > 125)
+        return RC_SYNTAX;
+    switch (opcode) {
     case FIN_PING:
         r->pong[0] = (char)FIN_PONG;
-        r->pong[1] = (char)(0x80 | len);
+        r->pong[1] = (char)(0x80 | payload.len);
         memset(r->pong + 2, 0, 4); /* a mask that changes nothing */
-        memcpy(r->pong + 6, r->line + 2, len);
-        r->ping = (uint8_t)(6 + len);
+        memcpy(r->pong + 6, payload.at, payload.len);
+        r->ping = (uint8_t)(6 + payload.len);
         return RC_OK;
     case FIN_PONG:
         return RC_OK;
@@ -123,52 +137,94 @@ static enum rc read_control(struct reader *r)
     }
 }
 
+/*
+ * A message is an event's data, or JSON with the data in it, always in about the same place; or it
+ * is something that the server says about itself.
+ */
+static enum rc read_message(struct reader *r, struct slice start)
+{
+    static const char member[] = "\"data\":\"", note[] = "{\"type\":";
+    enum { MEMBER = sizeof member - 1, NOTE = sizeof note - 1 };
+    const char *at = start.at;
+
+    r->has_number = start.len > NOTE && memcmp(start.at, note, NOTE) != 0;
+    if (start.len > MEMBER && *at == '{' && r->has_number) {
+        at += r->data_at;
+        if ((size_t)r->data_at + MEMBER > start.len || memcmp(at, member, MEMBER) != 0)
+            at = memmem(start.at, start.len, member, MEMBER);
+        if (!at)
+            return RC_SYNTAX;
+        r->data_at = (uint8_t)(at - start.at);
+        at += MEMBER;
+    }
+    if (!r->has_number)
+        return RC_OK;
+    if (start.at + start.len < at + EVENT_DIGITS)
+        return RC_SYNTAX;
+    r->number = number_at(at);
+    return RC_OK;
+}
+
+static enum rc read_frame_start(struct reader *r, const char *start, size_t part)
+{
+    const unsigned char *at = (const unsigned char *)start;
+    size_t head = frame_head(at);
+    struct slice payload = { start + head, part - head };
+    uint64_t len = payload_of(at);
+
+    if (at[1] > 127 || len > (uint64_t)EVENT_MESSAGE_MAX) /* masked, or too long */
+        return RC_SYNTAX;
+    if (at[0] != FIN_TEXT && at[0] != FIN_BINARY)
+        return read_control(r, at[0], payload);
+    r->left = len - payload.len;
+    r->state = READER_FRAME;
+    return read_message(r, payload);
+}
+
+/* The start of a frame: head, and as much of the payload as holds the number.  It is looked at
+   where it lies, unless it is cut. */
 static enum rc read_frame_head(struct reader *r, struct slice *in)
 {
-    const unsigned char *at = (const unsigned char *)r->line;
-    size_t want, part;
+    size_t want;
 
-    while (r->kept < (want = frame_part(r))) {
-        if (in->len == 0)
+    if (r->kept == 0 && (want = frame_part((const unsigned char *)in->at, in->len)) <= in->len) {
+        const char *start = in->at;
+        in->at += want, in->len -= want;
+        return read_frame_start(r, start, want);
+    }
+    while (r->kept < (want = frame_part((const unsigned char *)r->line, r->kept))) {
+        size_t part = want - r->kept < in->len ? want - r->kept : in->len;
+        if (part == 0)
             return RC_OK;
-        part = want - r->kept < in->len ? want - r->kept : in->len;
         memcpy(r->line + r->kept, in->at, part);
         r->kept = (uint8_t)(r->kept + part);
         in->at += part, in->len -= part;
-        if (r->kept == 2 && (at[1] > 127 || (at[0] >= FIN_CLOSE && at[1] > 125)))
-            return RC_SYNTAX; /* masked, or too long */
     }
     r->kept = 0;
-    if (at[0] != FIN_TEXT && at[0] != FIN_BINARY)
-        return read_control(r);
-    r->left = at[1];
-    if (at[1] >= 126)
-        for (size_t i = r->left = 0; i < want - EVENT_DIGITS - 2; i++)
-            r->left = r->left << 8 | at[2 + i];
-    if (r->left <= EVENT_DIGITS || r->left > EVENT_DATA_MAX)
-        return RC_SYNTAX;
-    r->left -= EVENT_DIGITS;
-    r->number = number_at(r->line + want - EVENT_DIGITS);
-    r->state = READER_FRAME;
-    return RC_OK;
+    return read_frame_start(r, r->line, want);
 }
 
 static enum rc read_frames(struct reader *r, struct slice in, reader_event_fn *fn, void *arg)
 {
     enum rc rc = RC_OK;
 
-    while (in.len > 0 && rc == RC_OK)
-        if (r->state == READER_FRAME_HEAD)
+    while (rc == RC_OK) {
+        if (r->state == READER_FRAME_HEAD && in.len > 0)
             rc = read_frame_head(r, &in);
-        else {
-            size_t part = in.len < r->left ? in.len : (size_t)r->left;
-            in.at += part, in.len -= part;
-            r->left -= part;
-            if (r->left > 0)
+        if (r->state == READER_FRAME_HEAD || rc != RC_OK) {
+            if (in.len == 0)
                 break;
-            r->state = READER_FRAME_HEAD;
-            fn(arg, r->number);
+            continue;
         }
+        size_t part = in.len < r->left ? in.len : (size_t)r->left;
+        in.at += part, in.len -= part;
+        r->left -= part;
+        if (r->left > 0)
+            break;
+        r->state = READER_FRAME_HEAD;
+        if (r->has_number)
+            fn(arg, r->number);
+    }
     return rc;
 }
 

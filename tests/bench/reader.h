@@ -11,7 +11,7 @@
 #include "core/buf.h"
 
 /* Data of a measured event: its number in so many digits, a space, padding. */
-enum { EVENT_DIGITS = 12, EVENT_DATA_MAX = 4096 };
+enum { EVENT_DIGITS = 12, EVENT_DATA_MAX = 4096, EVENT_MESSAGE_MAX = 8192 };
 
 enum reader_state {
     READER_STATUS,     /* in the status line */
@@ -20,7 +20,7 @@ enum reader_state {
     READER_CHUNK_SIZE, /* in the line before a chunk */
     READER_CHUNK,      /* in a chunk */
     READER_CHUNK_END,  /* in the line break behind it */
-    READER_FRAME_HEAD, /* before the end of a frame's head and what is kept of its payload */
+    READER_FRAME_HEAD, /* in a frame's head, or in what must be together of its payload */
     READER_FRAME,      /* in the rest of the payload */
 };
 
@@ -30,9 +30,10 @@ struct reader {
     int64_t number; /* of the event being read */
     uint8_t state;  /* enum reader_state */
     bool has_number, chunked, websocket, accepted;
-    uint8_t kept; /* bytes of the unfinished line or frame head; a line is cut at its size */
-    uint8_t ping; /* bytes of a masked pong that is owed; 0: none */
-    char line[132];
+    uint8_t kept;    /* bytes of the unfinished line or frame; a line is cut at its size */
+    uint8_t ping;    /* bytes of a masked pong that is owed; 0: none */
+    uint8_t data_at; /* where the last message had its data */
+    char line[220];
     char pong[132];
 };
 

@@ -36,6 +36,7 @@ static void start_nginx(struct site *);
 static void start_lighttpd(struct site *);
 static void start_nchan(struct site *);
 static void start_node(struct site *);
+static void start_bellpushd(struct site *);
 
 static const struct recipe recipes[SITE__COUNT] = {
     [SITE_BARE] = { "bare, a write per event", "/%s", "bare", start_bare, false, false },
@@ -49,6 +50,8 @@ static const struct recipe recipes[SITE__COUNT] = {
     [SITE_WS_BARE_TOGETHER] = { "bare, written together", "/%s", "bare", start_bare, true, false },
     [SITE_WS_NODE] = { "node's ws", "/%s", "node", start_node, true, false },
     [SITE_WS_NCHAN] = { "nchan in nginx", "/sub/%s", "nginx", start_nchan, true, false },
+    [SITE_BELLPUSHD] = { "bellpushd", "/push/ws?topic=%s", "bellpushd", start_bellpushd, true,
+                         true },
 };
 
 static _Noreturn void give_up(const struct site *s, const char *why)
@@ -216,6 +219,15 @@ static void start_node(struct site *s)
 
     start_by_itself(s, argv, NULL);
     free(script);
+}
+
+static void start_bellpushd(struct site *s)
+{
+    char *address = text_of("127.0.0.1:%d", s->port);
+    const char *argv[] = { s->place->daemon, "--listen", address, NULL };
+
+    s->web = start(s, argv);
+    free(address);
 }
 
 /* Does it answer as it will? */
