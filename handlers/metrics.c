@@ -5,6 +5,7 @@
  */
 #include "handlers/metrics.h"
 
+#include "core/presence.h"
 #include "handlers/counts.h"
 
 static void put_gauge(struct buf *out, const char *name, const char *help, double value)
@@ -79,6 +80,7 @@ static void put_requests(struct server *s, struct buf *out)
     put_gauge(out, "max_open_requests", "As many may be held; 0 is no limit", (double)s->max_open);
     put_gauge(out, "subscribers", "Readers subscribed", (double)hub_subscribers(s->hub));
     put_gauge(out, "filters", "Distinct filters subscribed to", (double)hub_filters(s->hub));
+    put_gauge(out, "members", "Members present on topics", (double)presence_count(s->presence));
     put_gauge(out, "slow_readers", "Readers paused because their queue is full", (double)h->slow);
     put_gauge(out, "connections", "Connections of web servers", (double)h->connections);
     put_gauge(out, "accepting", "Are connections accepted", !h->not_accepting);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "core/details.h"
+#include "core/presence.h"
 #include "core/text.h"
 #include "handlers/counts.h"
 #include "handlers/encode.h"
@@ -188,10 +189,11 @@ static void put_requests(struct server *s, const struct source_view *view, struc
     limits_look(s->limits, &limits);
     buf_printf(out,
                "\"open\":%zu,\"max_open\":%zu,\"one_request\":%s,\"subscribers\":%zu,"
-               "\"filters\":%zu,\"slow\":%zu,\"connections\":%zu,\"accepting\":%s,"
+               "\"filters\":%zu,\"members\":%zu,\"slow\":%zu,\"connections\":%zu,\"accepting\":%s,"
                "\"descriptors\":{\"used\":",
                s->open_count, s->max_open, s->one_slot ? "true" : "false", hub_subscribers(s->hub),
-               hub_filters(s->hub), h->slow, h->connections, h->not_accepting ? "false" : "true");
+               hub_filters(s->hub), presence_count(s->presence), h->slow, h->connections,
+               h->not_accepting ? "false" : "true");
     if (descriptors)
         buf_printf(out, "%zu", descriptors);
     else

@@ -238,6 +238,27 @@ START_TEST(who_leaves_before_it_is_told_was_never_there)
 }
 END_TEST
 
+START_TEST(who_leaves_on_the_way_takes_nobody_along)
+{
+    struct guest g[4];
+
+    join(&g[0], "t", "a");
+    join(&g[1], "t", "b");
+    turn(1);
+    join(&g[2], "t", "c"); /* waits */
+    join(&g[3], "t", "d");
+    leave(&g[0]);
+    leave(&g[2]);
+    until_told();
+    ck_assert_int_eq(g[1].calls, 1);
+    ck_assert_int_eq(g[3].calls, 1);
+    ck_assert(hears("t", "b") && hears("t", "d") && ear.there == 2);
+    leave(&g[1]);
+    leave(&g[3]);
+    until_told();
+}
+END_TEST
+
 START_TEST(bad_words_are_refused_and_nothing_has_begun)
 {
     static const char long_name[] = { [0 ... 255] = 'n', '\0' };
@@ -405,9 +426,13 @@ START_TEST(one_bad_name_spoils_only_itself)
     }
     ck_assert_str_eq(g[2].why, "a name begins with '!'");
     ck_assert_uint_eq(ear.there, 3);
-    leave(&g[0]);
-    leave(&g[1]);
-    leave(&g[3]);
+    size_t statements = fake_statements(server.source);
+    join(&g[2], "t", "c"); /* and from then on it goes together again */
+    join(&g[4], "t", "e");
+    until_told();
+    ck_assert_uint_eq(fake_statements(server.source), statements + 1);
+    for (int i = 0; i < 5; i++)
+        leave(&g[i]);
     until_told();
     ck_assert_uint_eq(ear.there, 0);
 }
@@ -456,6 +481,7 @@ START_TEST(while_the_database_is_away_news_wait)
     leave(&a);
     join(&b, "t", "b");
     join(&c, "t", "c");
+    turn(5);
     leave(&c);
     turn(5);
     ck_assert(!presence_is_told(server.presence));
@@ -502,8 +528,11 @@ START_TEST(after_the_lease_has_ended_everybody_joins_anew)
         fake_lapse(server.source);
         turn(3);
         ck_assert_uint_eq(ear.there, 0);
-        if (by_report)
+        if (by_report) {
             fake_report(server.source);
+            until_told();
+            ck_assert_uint_eq(ear.there, 3);
+        }
         leave(&g[1]);
         join(&late, "t", "late");
         until_told();
@@ -701,6 +730,7 @@ SUITE(presence)
     tcase_add_test(tc, a_join_and_a_leave_are_events);
     tcase_add_test(tc, only_the_first_and_the_last_session_are_told);
     tcase_add_test(tc, who_leaves_before_it_is_told_was_never_there);
+    tcase_add_test(tc, who_leaves_on_the_way_takes_nobody_along);
     tcase_add_test(tc, bad_words_are_refused_and_nothing_has_begun);
     tcase_add_test(tc, whoever_may_not_hear_a_topic_may_not_join_it);
     tcase_add_test(tc, connections_and_processes_have_so_many_members);

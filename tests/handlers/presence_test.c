@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "core/presence.h"
 #include "tests/handlers/loopback.h"
 #include "tests/scenarios/talk.h"
 #include "tests/suite.h"
@@ -179,6 +180,42 @@ START_TEST(of_a_crowd_it_shows_the_first_and_how_many_there_are)
 }
 END_TEST
 
+static void on_joined(struct member *m, enum rc rc, const char *why)
+{
+    (void)m;
+    (void)rc;
+    (void)why;
+}
+
+START_TEST(status_counts_the_members_of_this_process)
+{
+    static const struct who nobody;
+    static struct member members[2];
+    static struct joiner joiner;
+    const char *why;
+
+    fake_join(source, "t", "somewhere else", NULL);
+    for (size_t i = 0; i < LENGTH(members); i++)
+        ck_assert_int_eq(presence_join(server->presence, &joiner, &members[i],
+                                       &(struct joining){ .topic = SLICE("t"),
+                                                          .name = SLICE("ann"),
+                                                          .who = &nobody,
+                                                          .joined = on_joined },
+                                       &why),
+                         RC_OK);
+    loopback_settle();
+    json_t *all = get_json("/status");
+    ck_assert_int_eq(json_integer_value(json_object_get(all, "members")), 2);
+    json_decref(all);
+    struct answer *a = stage_get("/metrics");
+    answer_expect(a, "\nbellpush_members 2\n");
+    answer_close(a);
+    for (size_t i = 0; i < LENGTH(members); i++)
+        presence_leave(&members[i]);
+    loopback_settle();
+}
+END_TEST
+
 SUITE(presence)
 {
     tcase_add_checked_fixture(tc, set_up, loopback_close);
@@ -189,5 +226,6 @@ SUITE(presence)
     tcase_add_test(tc, it_wants_one_topic);
     tcase_add_test(tc, pages_of_friends_may_read_it);
     tcase_add_test(tc, while_the_database_is_away_it_waits_and_then_gives_up);
+    tcase_add_test(tc, status_counts_the_members_of_this_process);
     tcase_add_test(tc, of_a_crowd_it_shows_the_first_and_how_many_there_are);
 }
