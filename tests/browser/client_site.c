@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "tests/peers/cluster.h"
 #include "tests/peers/process.h"
@@ -14,7 +15,7 @@ enum { ANSWER_MS = 15000, WORKERS_MAX = 16 };
 
 /* Short times, for there is no network here that would need more. */
 static const char settings[] = "retry = 100ms\nheartbeat = 1s\npoll_wait = 2s\nqueue_age = 5s\n"
-                               "publish_key = key\ntoken_in_query = yes\n";
+                               "publish_key = key\ntoken_in_query = yes\nws_ping = 1s\n";
 
 static _Noreturn void give_up(const char *why, const char *which)
 {
@@ -32,11 +33,66 @@ static void copy_pages(const char *folder)
         give_up("cannot be copied to", folder);
 }
 
-struct client_site *client_site_start(enum front_kind kind)
+/* The port that it has been given, as soon as it says so. */
+static bool says_port(void *arg)
 {
-    static const char *const names[] = {
-        [FRONT_NGINX] = "nginx", [FRONT_LIGHTTPD] = "lighttpd", [FRONT_APACHE_PROXY_FCGI] = "apache"
-    };
+    static const char mark[] = "listening on ";
+    struct client_site *s = arg;
+    char *log = file_read(s->log), *line = log ? strstr(log, mark) : NULL;
+    char *end = line ? strchr(line, '\n') : NULL;
+
+    if (end) {
+        *end = '\0';
+        s->port = atoi(strrchr(line, ':') + 1);
+    }
+    free(log);
+    return s->port > 0;
+}
+
+static void start_daemon(struct client_site *s)
+{
+    s->folder = temp_folder("client");
+    s->log = text_of("%s/log", s->folder);
+    char *conf = text_of("%s/bellpush.conf", s->folder), *www = text_of("%s/docroot", s->folder);
+    char *lines = text_of("database = %s\n%s", s->dsn, settings);
+    const char *const argv[] = { getenv("BELLPUSH_TEST_DAEMON"),
+                                 "--config",
+                                 conf,
+                                 "--listen",
+                                 "127.0.0.1:0",
+                                 "--workers",
+                                 "1",
+                                 "--www",
+                                 www,
+                                 NULL };
+
+    file_write(conf, slice_of(lines));
+    chmod(conf, 0600);
+    mkdir(www, 0755);
+    copy_pages(s->folder);
+    s->daemon = process_start(&(struct process_spec){ .argv = argv, .log = s->log });
+    if (!wait_until(says_port, s, ANSWER_MS)) {
+        char *log = file_read(s->log);
+        give_up("bellpushd does not listen:", log ? log : "");
+    }
+    free(lines);
+    free(www);
+    free(conf);
+}
+
+static void start_front(struct client_site *s, enum front_kind kind)
+{
+    s->front = front_start(&(struct front_spec){ .kind = kind,
+                                                 .program = getenv("BELLPUSH_TEST_PROGRAM"),
+                                                 .dsn = s->dsn,
+                                                 .settings = settings });
+    copy_pages(front_folder(s->front));
+    s->port = front_port(s->front);
+}
+
+struct client_site *client_site_start(enum client_front kind)
+{
+    static const char *const names[] = { "nginx", "lighttpd", "bellpushd" };
     struct client_site *s = calloc(1, sizeof *s);
 
     if (!s)
@@ -45,12 +101,11 @@ struct client_site *client_site_start(enum front_kind kind)
     char *database = text_of("client_%s", s->front_name);
     s->dsn = cluster_database(cluster_shared(), database);
     free(database);
-    s->front = front_start(&(struct front_spec){ .kind = kind,
-                                                 .program = getenv("BELLPUSH_TEST_PROGRAM"),
-                                                 .dsn = s->dsn,
-                                                 .settings = settings });
-    copy_pages(front_folder(s->front));
-    s->rude = rude_start(front_port(s->front));
+    if (kind == CLIENT_BELLPUSHD)
+        start_daemon(s);
+    else
+        start_front(s, kind == CLIENT_NGINX ? FRONT_NGINX : FRONT_LIGHTTPD);
+    s->rude = rude_start(s->port);
     return s;
 }
 
@@ -60,6 +115,9 @@ void client_site_free(struct client_site *s)
         return;
     rude_free(s->rude);
     front_free(s->front);
+    process_stop(s->daemon, ANSWER_MS);
+    free(s->folder);
+    free(s->log);
     free(s->dsn);
     free(s);
 }
@@ -78,7 +136,7 @@ char *client_site_url(const struct client_site *s, int port, const char *topic, 
 char *client_site_page(const struct client_site *s, const char *page, const char *topic,
                        const char *query)
 {
-    return text_of("http://127.0.0.1:%d/%s?topic=%s%s", front_port(s->front), page, topic, query);
+    return text_of("http://127.0.0.1:%d/%s?topic=%s%s", s->port, page, topic, query);
 }
 
 void client_site_publish(const struct client_site *s, const char *topic, int first, int end)
@@ -93,10 +151,11 @@ void client_site_publish(const struct client_site *s, const char *topic, int fir
 void client_site_kill_workers(const struct client_site *s)
 {
     pid_t pids[WORKERS_MAX];
-    size_t n = front_workers(s->front, pids, WORKERS_MAX);
+    size_t n = s->front ? front_workers(s->front, pids, WORKERS_MAX)
+                        : process_children(s->daemon, pids, WORKERS_MAX);
 
     if (n == 0 || n > WORKERS_MAX)
-        give_up("no workers, or too many, behind", front_folder(s->front));
+        give_up("no workers, or too many, behind", s->front_name);
     for (size_t i = 0; i < n; i++)
         kill(pids[i], SIGKILL);
 }

@@ -1,6 +1,6 @@
 /*
- * client_site.h - www/bellpush.js and a page that uses it, behind a web server with a worker, and
- * between browser and web server, if one likes, somebody rude.
+ * client_site.h - www/bellpush.js and a page that uses it, behind a web server with a worker, or
+ * behind bellpushd, which is both; and between browser and web server, if one likes, somebody rude.
  */
 #ifndef TESTS_BROWSER_CLIENT_SITE_H
 #define TESTS_BROWSER_CLIENT_SITE_H
@@ -8,16 +8,21 @@
 #include "tests/peers/front.h"
 #include "tests/peers/rude.h"
 
+enum client_front { CLIENT_NGINX, CLIENT_LIGHTTPD, CLIENT_BELLPUSHD };
+
 struct client_site {
-    struct front *front;
+    int port;
+    struct front *front; /* NULL: bellpushd */
+    pid_t daemon;
+    char *folder, *log; /* of bellpushd */
     struct rude *rude;
     const char *front_name;
     char *dsn;
     int topics; /* so many have been given out */
 };
 
-struct client_site *client_site_start(enum front_kind); /* gives */
-void client_site_free(struct client_site *);            /* NULL: nothing happens */
+struct client_site *client_site_start(enum client_front); /* gives */
+void client_site_free(struct client_site *);              /* NULL: nothing happens */
 
 /* The page at a port, hearing a topic of its own; query: more of the address, NULL: none.  Both
  * give. */

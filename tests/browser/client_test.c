@@ -11,11 +11,17 @@
 #include "tests/peers/process.h"
 #include "tests/suite.h"
 
-enum { SEEN_MS = 20000, BACK_MS = 60000, RUDE_STEP = 5, RUDE_PERCENT = 60, RUDE_CONNECTIONS = 100 };
+enum { SEEN_MS = 20000, BACK_MS = 60000, RUDE_STEP = 5, RUDE_PERCENT = 60, RUDE_CONNECTIONS = 60 };
 
-static const enum front_kind fronts[] = { FRONT_NGINX, FRONT_LIGHTTPD };
+enum { SITES = CLIENT_BELLPUSHD + 1 };
 /* A bell for each way, all at once. */
-#define WAYS "eventsource;stream;poll;jsonp"
+#define WAYS     "eventsource;stream;poll;jsonp"
+#define ALL_WAYS "websocket;" WAYS
+
+static const char *ways_of(const struct client_site *s)
+{
+    return s->front ? WAYS : ALL_WAYS;
+}
 
 static void open_page(struct browser *b, const struct client_site *s, int port, const char *topic,
                       const char *query)
@@ -56,14 +62,15 @@ static void expect_way(struct browser *b, const char *way)
 /* _i: which web server, which browser. */
 START_TEST(every_way_hears_all_of_it_even_when_the_worker_dies)
 {
-    struct client_site *s = client_site_start(fronts[_i / 2]);
+    struct client_site *s = client_site_start(_i / 2);
     struct browser *b = browser_start(_i % 2);
 
     char *topic = client_site_topic(s);
 
     client_site_publish(s, topic, 0, 5);
-    open_page(b, s, front_port(s->front), topic, "ways=" WAYS);
-    expect_way(b, WAYS);
+    char *query = text_of("ws=/push/ws&ways=%s", ways_of(s));
+    open_page(b, s, s->port, topic, query);
+    expect_way(b, ways_of(s));
     expect_all(b, 5, "at first");
     client_site_publish(s, topic, 5, 10);
     expect_all(b, 10, "live");
@@ -72,7 +79,8 @@ START_TEST(every_way_hears_all_of_it_even_when_the_worker_dies)
     expect_all(b, 15, "after the worker's death");
     client_site_publish(s, topic, 15, 400);
     expect_all(b, 400, "many");
-    expect_way(b, WAYS);
+    expect_way(b, ways_of(s));
+    free(query);
     free(topic);
     browser_free(b);
     client_site_free(s);
@@ -95,13 +103,13 @@ START_TEST(what_a_browser_lacks_is_done_without)
           "eventsource" },
         { "addEventListener", "eventsource" },
     };
-    struct client_site *s = client_site_start(FRONT_NGINX);
+    struct client_site *s = client_site_start(CLIENT_NGINX);
     struct browser *b = browser_start(BROWSER_CHROMIUM);
 
     for (size_t i = 0; i < LENGTH(lacking); i++) {
         char *topic = client_site_topic(s), *query = text_of("off=%s", lacking[i].off);
         client_site_publish(s, topic, 0, 3);
-        open_page(b, s, front_port(s->front), topic, query);
+        open_page(b, s, s->port, topic, query);
         expect_way(b, lacking[i].way);
         client_site_publish(s, topic, 3, 10);
         expect_all(b, 10, query);
@@ -120,16 +128,27 @@ static size_t rude_connections(void)
     return text ? (size_t)atoi(text) : RUDE_CONNECTIONS;
 }
 
-/* _i: which browser, and which web server.  The last bell may use every way. */
+static const struct {
+    enum client_front site;
+    enum browser_kind browser;
+} rude_pairs[] = {
+    { CLIENT_NGINX, BROWSER_CHROMIUM },
+    { CLIENT_LIGHTTPD, BROWSER_FIREFOX },
+    { CLIENT_BELLPUSHD, BROWSER_CHROMIUM },
+    { CLIENT_BELLPUSHD, BROWSER_FIREFOX },
+};
+
+/* The last bell of the page may use every way. */
 START_TEST(nothing_is_lost_or_doubled_whatever_befalls_connections)
 {
-    struct client_site *s = client_site_start(fronts[_i]);
-    struct browser *b = browser_start(_i);
+    struct client_site *s = client_site_start(rude_pairs[_i].site);
+    struct browser *b = browser_start(rude_pairs[_i].browser);
     char *topic = client_site_topic(s);
     int64_t end = now_ms() + BACK_MS * (int64_t)(1 + rude_connections() / 200);
+    char *query = text_of("patience=700&maxWait=500&ws=/push/ws&ways=%s;", ways_of(s));
     int n = 0;
 
-    open_page(b, s, rude_port(s->rude), topic, "patience=700&maxWait=500&ways=" WAYS ";");
+    open_page(b, s, rude_port(s->rude), topic, query);
     browser_expect(b, "transports() !== ''", SEEN_MS);
     rude_set(s->rude, RUDE_PERCENT);
     while (rude_total(s->rude) < rude_connections() && now_ms() < end) {
@@ -147,7 +166,36 @@ START_TEST(nothing_is_lost_or_doubled_whatever_befalls_connections)
     free(story);
     rude_set(s->rude, 0);
     expect_all(b, n, "in the end");
+    free(query);
     free(topic);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
+START_TEST(websocket_comes_first_and_is_done_without)
+{
+    static const struct {
+        const char *query, *way;
+    } cases[] = {
+        { "ws=/push/ws", "websocket" },
+        { "ws=/push/ws&off=WebSocket", "eventsource" },
+        { "ws=/nowhere", "eventsource" },
+        { "ws=/push/ws&token=key", "stream" },
+        { "ws=/push/ws&token=key&tokenInQuery=1", "websocket" },
+    };
+    struct client_site *s = client_site_start(CLIENT_BELLPUSHD);
+    struct browser *b = browser_start(_i);
+
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        char *topic = client_site_topic(s);
+        client_site_publish(s, topic, 0, 3);
+        open_page(b, s, s->port, topic, cases[i].query);
+        expect_way(b, cases[i].way);
+        client_site_publish(s, topic, 3, 10);
+        expect_all(b, 10, cases[i].query);
+        free(topic);
+    }
     browser_free(b);
     client_site_free(s);
 }
@@ -158,11 +206,11 @@ START_TEST(refusals_are_final_and_told)
     static const char *const queries[] = { "token=none&ways=stream", "token=none&ways=poll",
                                            "token=none&tokenInQuery=1&ways=eventsource",
                                            "token=none&tokenInQuery=1" };
-    struct client_site *s = client_site_start(FRONT_NGINX);
+    struct client_site *s = client_site_start(CLIENT_NGINX);
     struct browser *b = browser_start(_i);
 
     for (size_t i = 0; i < LENGTH(queries); i++) {
-        open_page(b, s, front_port(s->front), "run/refused", queries[i]);
+        open_page(b, s, s->port, "run/refused", queries[i]);
         browser_expect(b, "states.join().indexOf('closed') > 0", SEEN_MS);
         browser_expect(b, "/ 401$/.test(states[states.length - 1])", 0);
     }
@@ -173,11 +221,11 @@ END_TEST
 
 START_TEST(who_has_the_right_publishes)
 {
-    struct client_site *s = client_site_start(FRONT_NGINX);
+    struct client_site *s = client_site_start(CLIENT_NGINX);
     struct browser *b = browser_start(_i);
     char *topic = client_site_topic(s), *publish;
 
-    open_page(b, s, front_port(s->front), topic, "token=key");
+    open_page(b, s, s->port, topic, "token=key");
     expect_way(b, "stream"); /* an EventSource has no head to put a token in */
     publish =
         text_of("bell.publish('%s', '0', function (e, c) { window.cursor = e || c; })", topic);
@@ -200,12 +248,12 @@ END_TEST
 
 START_TEST(a_way_that_is_silent_is_left_and_tried_again_later)
 {
-    struct client_site *s = client_site_start(FRONT_LIGHTTPD);
+    struct client_site *s = client_site_start(CLIENT_LIGHTTPD);
     struct browser *b = browser_start(_i);
     char *topic = client_site_topic(s);
 
     client_site_publish(s, topic, 0, 3);
-    open_page(b, s, front_port(s->front), topic, "patience=500&mute=1");
+    open_page(b, s, s->port, topic, "patience=500&mute=1");
     expect_way(b, "stream");
     expect_all(b, 3, "stream");
     free(browser_eval(b, "unmute()"));
@@ -221,12 +269,12 @@ END_TEST
 
 START_TEST(a_page_that_was_left_goes_on_where_it_was)
 {
-    struct client_site *s = client_site_start(FRONT_NGINX);
+    struct client_site *s = client_site_start(CLIENT_NGINX);
     struct browser *b = browser_start(_i);
     char *topic = client_site_topic(s);
 
     client_site_publish(s, topic, 0, 3);
-    open_page(b, s, front_port(s->front), topic, NULL);
+    open_page(b, s, s->port, topic, NULL);
     expect_all(b, 3, "before");
     free(browser_eval(b, "dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))"));
     browser_expect(b, "bell.report().attempts[0].why === 'pagehide'", SEEN_MS);
@@ -256,10 +304,11 @@ static void start_cluster(void)
 SUITE(client)
 {
     tcase_add_unchecked_fixture(tc, start_cluster, NULL);
-    tcase_add_loop_test(tc, every_way_hears_all_of_it_even_when_the_worker_dies, 0,
-                        2 * (int)LENGTH(fronts));
+    tcase_add_loop_test(tc, every_way_hears_all_of_it_even_when_the_worker_dies, 0, 2 * SITES);
     tcase_add_test(tc, what_a_browser_lacks_is_done_without);
-    tcase_add_loop_test(tc, nothing_is_lost_or_doubled_whatever_befalls_connections, 0, 2);
+    tcase_add_loop_test(tc, nothing_is_lost_or_doubled_whatever_befalls_connections, 0,
+                        (int)LENGTH(rude_pairs));
+    tcase_add_loop_test(tc, websocket_comes_first_and_is_done_without, 0, 2);
     tcase_add_loop_test(tc, refusals_are_final_and_told, 0, 2);
     tcase_add_loop_test(tc, who_has_the_right_publishes, 0, 2);
     tcase_add_loop_test(tc, a_way_that_is_silent_is_left_and_tried_again_later, 0, 2);

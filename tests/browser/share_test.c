@@ -42,7 +42,7 @@ static void expect_all(struct browser *b, int n)
 /* _i: what is lacking, which browser. */
 START_TEST(twenty_tabs_share_one_connection_and_outlive_its_holder)
 {
-    struct client_site *s = client_site_start(FRONT_NGINX);
+    struct client_site *s = client_site_start(CLIENT_NGINX);
     struct browser *b = browser_start(_i % 2);
     char *topic = client_site_topic(s), *query = text_of("&tabs=20&off=%s", lacking[_i / 2]);
     char *url = client_site_page(s, "share.html", topic, query);
