@@ -438,6 +438,32 @@ START_TEST(one_bad_name_spoils_only_itself)
 }
 END_TEST
 
+/* Whoever spoilt the statement has left before it was found out. */
+START_TEST(caution_has_an_end)
+{
+    struct guest g[6];
+
+    join(&g[0], "t", "a");
+    join(&g[1], "t", "!b");
+    for (int i = 0; i < 50 && fake_statements(server.source) == 0; i++)
+        turn(1);
+    leave(&g[1]);
+    until_told();
+    join(&g[2], "t", "c");
+    join(&g[3], "t", "d");
+    until_told();
+    size_t statements = fake_statements(server.source);
+    join(&g[4], "t", "e");
+    join(&g[5], "t", "f");
+    until_told();
+    ck_assert_uint_eq(fake_statements(server.source), statements + 1);
+    for (int i = 0; i < 6; i++)
+        leave(&g[i]);
+    until_told();
+    ck_assert_uint_eq(ear.there, 0);
+}
+END_TEST
+
 static struct guest bystander;
 
 static void leave_both(struct guest *g)
@@ -663,6 +689,41 @@ END_TEST
 /* ---- memory -----------------------------------------------------------------------------------
  */
 
+START_TEST(without_memory_nobody_joins)
+{
+    struct guest g = { 0 };
+    const char *why;
+
+    MEMORY_SCRIPT(nth)
+    {
+        enum rc rc = try_join(&g, "a topic of some length", "a name of some length", "123", &why);
+        ck_assert_int_eq(rc, memory_failed() ? RC_NOMEM : RC_OK);
+        presence_leave(&g.member);
+        ck_assert_uint_eq(presence_count(server.presence) + joiner.members, 0);
+    }
+}
+END_TEST
+
+/* There is none to note who has left: then everybody is told anew, without him. */
+START_TEST(without_memory_for_who_has_left_he_is_seen_to_be_missing)
+{
+    struct guest a, b;
+
+    join(&a, "t", "a");
+    join(&b, "t", "b");
+    until_told();
+    memory_fail_at(0);
+    leave(&a);
+    ck_assert(memory_end());
+    until_told();
+    ck_assert_uint_eq(ear.leaves, 1);
+    ck_assert(hears("t", "b") && ear.there == 1);
+    leave(&b);
+    until_told();
+    ck_assert_uint_eq(ear.joins, 2);
+}
+END_TEST
+
 START_TEST(without_memory_for_a_statement_it_is_tried_again)
 {
     struct guest a;
@@ -737,6 +798,7 @@ SUITE(presence)
     tcase_add_test(tc, a_topic_has_so_many_names);
     tcase_add_test(tc, what_happens_in_a_turn_is_one_statement_and_the_next_waits_for_its_answer);
     tcase_add_test(tc, one_bad_name_spoils_only_itself);
+    tcase_add_test(tc, caution_has_an_end);
     tcase_add_test(tc, who_is_told_may_leave_and_may_make_others_leave);
     tcase_add_test(tc, while_the_database_is_away_news_wait);
     tcase_add_test(tc, an_answer_that_waits_for_the_database_comes_after_its_return);
@@ -744,6 +806,8 @@ SUITE(presence)
     tcase_add_test(tc, an_answer_that_is_lost_is_found_out);
     tcase_add_test(tc, a_crowd_is_told_anew_in_parts_while_it_goes_on_changing);
     tcase_add_test(tc, who_leaves_with_the_process_is_told_before_it_ends);
+    tcase_add_test(tc, without_memory_nobody_joins);
+    tcase_add_test(tc, without_memory_for_who_has_left_he_is_seen_to_be_missing);
     tcase_add_test(tc, without_memory_for_a_statement_it_is_tried_again);
     tcase_add_test(tc, the_roll_says_who_is_there_and_as_of_when);
 }
