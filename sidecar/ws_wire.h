@@ -88,8 +88,8 @@ void ws_wire_fini(struct ws_wire *);
 
 /*
  * Consume from the front of *in, whose bytes must be writable (they are unmasked in place), until
- * something happens.  After any step but MORE feed the rest as it is then (some of it may be unmasked
- * already), even if it is empty: there may be more to come out of a compressed frame.
+ * something happens.  After any step but MORE feed the rest as it is then (some of it may be
+ * unmasked already), even if it is empty: there may be more to come out of a compressed frame.
  */
 enum ws_step ws_wire_feed(struct ws_wire *, const struct ws_rules *, struct slice *in,
                           struct ws_seen *seen) MUST_USE;
