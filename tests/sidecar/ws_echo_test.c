@@ -294,6 +294,39 @@ START_TEST(who_breaks_a_rule_disturbs_nobody)
 }
 END_TEST
 
+/* ---- settings
+ * ------------------------------------------------------------------------------------ */
+
+START_TEST(compression_can_be_switched_off)
+{
+    ws_site_start_with((const char *const[]){ "ws_deflate=no", NULL });
+    struct ws_client *c = ws_site_packer("permessage-deflate");
+
+    ck_assert(!ws_client_deflates(c));
+    ws_client_frame(c, FRAME_TEXT, FRAME_RSV1, SLICE("\xF2\x48\xCD\xC9\xC9\x07"));
+    ws_must_close(c, 1002);
+    ws_site_stop();
+}
+END_TEST
+
+START_TEST(there_is_an_echo_only_where_it_was_asked_for)
+{
+    ws_site_start_with((const char *const[]){ "ws_echo=no", NULL });
+    struct ws_client *c = ask(HEAD UPGRADE KEY VERSION "\r\n");
+
+    ck_assert_int_eq(ws_client_status(c), 404);
+    ws_client_free(c);
+    ws_site_stop();
+}
+END_TEST
+
+SUITE(ws_settings)
+{
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, compression_can_be_switched_off);
+    tcase_add_test(tc, there_is_an_echo_only_where_it_was_asked_for);
+}
+
 SUITE(ws_echo)
 {
     tcase_set_timeout(tc, 120);

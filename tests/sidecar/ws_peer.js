@@ -1,7 +1,9 @@
-// ws_peer.js PORT - another reading of the RFCs (ws for node) speaks to our echo.
+// ws_peer.js URL CERTIFICATE - another reading of the RFCs (ws for node) speaks to our echo; to a wss:
+// one, if the certificate is right.
 'use strict';
 const { WebSocket } = require('ws');
 const assert = require('assert');
+const fs = require('fs');
 
 const OFFERS = [
     [false, ''],
@@ -20,9 +22,9 @@ function* messages() {
     }
 }
 
-function speak(port, [perMessageDeflate, agreed]) {
+function speak(url, ca, [perMessageDeflate, agreed]) {
     return new Promise((done, fail) => {
-        const ws = new WebSocket(`ws://127.0.0.1:${port}/push/ws/echo`, { perMessageDeflate });
+        const ws = new WebSocket(url, { perMessageDeflate, ca });
         const sent = [...messages()];
         let heard = 0, pongs = 0;
         ws.on('error', fail);
@@ -57,5 +59,5 @@ function speak(port, [perMessageDeflate, agreed]) {
 
 (async () => {
     for (const offer of OFFERS)
-        await speak(Number(process.argv[2]), offer);
+        await speak(process.argv[2], fs.readFileSync(process.argv[3]), offer);
 })().catch((e) => { console.error(e); process.exit(1); });

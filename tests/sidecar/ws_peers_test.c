@@ -37,21 +37,35 @@ static void run(const char *const *argv)
     free(folder);
 }
 
+/* In the clear, and through TLS. */
+static void run_both(const char *program, const char *peer, const char *word)
+{
+    char *clear = text_of("ws://127.0.0.1:%d/push/ws/echo", ws_site_port());
+    char *secret = text_of("wss://localhost:%d/push/ws/echo", ws_site_tls_port());
+    const char *const urls[] = { clear, secret };
+
+    for (size_t i = 0; i < LENGTH(urls); i++) {
+        const char *argv[6] = { program, script(peer) };
+        size_t n = 2;
+        if (word)
+            argv[n++] = word;
+        argv[n++] = urls[i];
+        argv[n++] = ws_site_certificate();
+        run(argv);
+    }
+    free(clear);
+    free(secret);
+}
+
 START_TEST(websockets_for_python_gets_along_with_us)
 {
-    char *port = text_of("%d", ws_site_port());
-
-    run((const char *const[]){ "/usr/bin/python3", script("ws_peer.py"), "client", port, NULL });
-    free(port);
+    run_both("/usr/bin/python3", "ws_peer.py", "client");
 }
 END_TEST
 
 START_TEST(ws_for_node_gets_along_with_us)
 {
-    char *port = text_of("%d", ws_site_port());
-
-    run((const char *const[]){ "/usr/bin/node", script("ws_peer.js"), port, NULL });
-    free(port);
+    run_both("/usr/bin/node", "ws_peer.js", NULL);
 }
 END_TEST
 

@@ -5,43 +5,54 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/peers/certificate.h"
 #include "tests/peers/process.h"
 #include "tests/sidecar/ws_site.h"
 
 static struct {
     pid_t pid;
-    int port;
-    char *folder, *log;
+    int port, tls_port;
+    char *folder, *log, *certificate;
 } site;
 
 enum { ARGS_MAX = 32 };
 
-/* The port that it has been given, as soon as it says so. */
-static bool says_port(void *arg)
+/* The port in the line "listening on WORD:127.0.0.1:PORT"; 0: it is not there yet. */
+static int port_in(const char *log, const char *word)
+{
+    const char *line = strstr(log, word);
+    int port = 0;
+
+    if (line && strchr(line, '\n'))
+        sscanf(line + strlen(word), ":127.0.0.1:%d", &port);
+    return port;
+}
+
+/* The ports that it has been given, as soon as it says so. */
+static bool says_ports(void *arg)
 {
     char *log = file_read(site.log);
-    const char *line = log ? strstr(log, "listening on ") : NULL;
-    const char *end = line ? strchr(line, '\n') : NULL;
 
     (void)arg;
-    if (end) {
-        const char *at = end;
-        while (at > line && at[-1] >= '0' && at[-1] <= '9')
-            at--;
-        site.port = atoi(at);
-    }
+    site.port = log ? port_in(log, "listening on http") : 0;
+    site.tls_port = log ? port_in(log, "listening on tls") : 0;
     free(log);
-    return site.port > 0;
+    return site.port > 0 && site.tls_port > 0;
 }
 
 void ws_site_start_with(const char *const *settings)
 {
-    const char *argv[ARGS_MAX] = { getenv("BELLPUSH_TEST_DAEMON"), "--listen", "127.0.0.1:0",
-                                   "--set", "ws_echo=yes" };
+    const char *argv[ARGS_MAX] = { getenv("BELLPUSH_TEST_DAEMON"),
+                                   "--listen",
+                                   "127.0.0.1:0",
+                                   "--listen",
+                                   "tls:127.0.0.1:0",
+                                   "--set",
+                                   "ws_echo=yes" };
     /* A sanitizer's quarantine would count as memory of the server's. */
     const char *const env[] = { "BELLPUSH_DATABASE=host=/nonexistent dbname=none",
                                 "ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=1", NULL };
-    size_t n = 5;
+    size_t n = 7;
 
     ck_assert_msg(argv[0] && access(argv[0], X_OK) == 0, "set BELLPUSH_TEST_DAEMON");
     for (; settings && *settings; settings++) {
@@ -50,9 +61,18 @@ void ws_site_start_with(const char *const *settings)
     }
     site.folder = temp_folder("ws");
     site.log = text_of("%s/log", site.folder);
-    site.port = 0;
+    certificate_make(site.folder, "site", 2);
+    site.certificate = text_of("%s/site.pem", site.folder);
+    char *pem = text_of("tls_certificate=%s", site.certificate);
+    char *key = text_of("tls_key=%s/site.key", site.folder);
+    argv[n++] = "--set";
+    argv[n++] = pem;
+    argv[n++] = "--set";
+    argv[n++] = key;
     site.pid = process_start(&(struct process_spec){ .argv = argv, .env = env, .log = site.log });
-    if (!wait_until(says_port, NULL, WS_DEADLINE_MS)) {
+    free(pem);
+    free(key);
+    if (!wait_until(says_ports, NULL, WS_DEADLINE_MS)) {
         char *log = file_read(site.log);
         fprintf(stderr, "bellpushd does not listen: %s\n", log ? log : "");
         abort();
@@ -76,11 +96,22 @@ void ws_site_stop(void)
     free(log);
     free(site.folder);
     free(site.log);
+    free(site.certificate);
 }
 
 int ws_site_port(void)
 {
     return site.port;
+}
+
+int ws_site_tls_port(void)
+{
+    return site.tls_port;
+}
+
+const char *ws_site_certificate(void)
+{
+    return site.certificate;
 }
 
 size_t ws_site_peak(void)

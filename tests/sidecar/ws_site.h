@@ -20,6 +20,8 @@ void ws_site_stop(void);
 void ws_site_start_with(const char *const *settings);
 
 int ws_site_port(void);
+int ws_site_tls_port(void);
+const char *ws_site_certificate(void); /* PEM, for localhost; lent */
 /* The most memory that the server has had, in bytes. */
 size_t ws_site_peak(void);
 
