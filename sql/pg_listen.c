@@ -273,6 +273,14 @@ static void on_read(void *arg, const PGresult *result, const char *why)
         pg_listen_next(l);
         return;
     }
+    if (l->asked_rows == FEW_ROWS && page.n == FEW_ROWS) {
+        /* The beginning of a burst: it is told at one go, not its readers sent to twice. */
+        pg_page_fini(&page);
+        l->calm = false;
+        l->want_read = true;
+        pg_listen_next(l);
+        return;
+    }
     bool full = page.n == (size_t)l->asked_rows ||
                 (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= (size_t)l->page_bytes);
     l->page_bytes = l->page_bytes < PAGE_BYTES / 2 ? 2 * l->page_bytes + 1024 : PAGE_BYTES;
@@ -293,7 +301,7 @@ static void on_read(void *arg, const PGresult *result, const char *why)
 }
 
 /* Bells of a calm log are answered without a function around the rows; when more comes than that
-   is for, read() takes over. */
+   is for, read() takes over, from the same place. */
 static void read_on(struct pg_listen *l)
 {
     bool few = l->few && l->calm && l->page_bytes == PAGE_BYTES;

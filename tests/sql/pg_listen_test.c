@@ -72,6 +72,7 @@ START_TEST(few_and_many_are_heard_alike)
         count += burst;
         rig_until_heard(r, (size_t)count);
     }
+    ck_assert_uint_eq(r->told, 22); /* each burst at one go, where there was one */
     /* And the other one is used, not only there to be used: what was asked last stays to be seen.
      */
     for (bool seen = false; !seen;) {

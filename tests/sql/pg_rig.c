@@ -26,8 +26,11 @@ static void hear(struct rig *r, const struct event_fields *f)
 
 static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
 {
+    struct rig *r = CONTAINER(sub, struct rig, everything);
+
+    r->told++;
     for (size_t i = 0; i < n; i++)
-        hear(CONTAINER(sub, struct rig, everything), event_fields(events[i]));
+        hear(r, event_fields(events[i]));
 }
 
 static void on_heartbeat(uv_timer_t *timer)

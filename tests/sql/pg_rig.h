@@ -28,7 +28,7 @@ struct rig {
     struct server server;
     struct subscriber everything;
     struct heard *heard;
-    size_t count, cap;
+    size_t count, cap, told; /* told: how often, of one event or of many together */
     uv_timer_t heartbeat; /* so that conditions are looked at */
     bool freed;
 };
