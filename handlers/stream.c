@@ -418,7 +418,9 @@ static void on_gone(void *owner)
 static void on_drain(void *owner)
 {
     struct stream *s = owner;
-    (void)finish(s, END_DRAIN, some_retry(server_of(s)));
+
+    if (!s->talks || talk_may_end(s))
+        stream_finish(s, END_DRAIN);
 }
 
 static const struct reply_ops reply_ops = {

@@ -133,8 +133,8 @@ void talk_reply(const struct visit *v, struct buf *body)
 static void listen_or_not(struct talk *t)
 {
     size_t most = (size_t)t->stream.request->server->conf->queue_bytes;
-    bool deaf = t->serving_count >= UNDER_WAY_MAX || t->waiting_count >= WAITING_MAX ||
-                reply_queued(t->stream.request) > most;
+    bool deaf = t->draining || t->serving_count >= UNDER_WAY_MAX ||
+                t->waiting_count >= WAITING_MAX || reply_queued(t->stream.request) > most;
 
     if (deaf == t->deaf)
         return;
@@ -202,6 +202,27 @@ static void wait(struct talk *t, struct utterance *u)
     t->waiting_count++;
 }
 
+/* Whoever publishes wants to know whether it has. */
+static bool publishes(const struct talk *t)
+{
+    const struct utterance *u = t->serving;
+
+    while (u && !(u->command && strcmp(u->command->name, "publish") == 0))
+        u = u->next;
+    return u != NULL;
+}
+
+bool talk_may_end(struct stream *s)
+{
+    struct talk *t = talk_of(s);
+
+    t->draining = true;
+    if (!publishes(t))
+        return true;
+    listen_or_not(t);
+    return false; /* on_turn(), after the last answer */
+}
+
 /* The next message that has waited for its turn. */
 static struct utterance *next_waiting(struct talk *t)
 {
@@ -225,8 +246,8 @@ static void on_turn(struct turn *turn)
     struct talk *t = CONTAINER(turn, struct talk, turn);
     struct utterance *next = NULL;
 
-    if (t->failed) {
-        stream_finish(&t->stream, END_TROUBLE);
+    if (t->failed || (t->draining && !publishes(t))) {
+        stream_finish(&t->stream, t->failed ? END_TROUBLE : END_DRAIN);
         return;
     }
     if (t->changed) {

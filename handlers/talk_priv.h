@@ -33,6 +33,7 @@ struct talk {
     struct seat *seats; /* topics on which it is present; talk_present.c */
     struct turn turn;   /* after an answer, or a change */
     bool changed;       /* the change is over: the next one that waits may go on */
+    bool draining;      /* it ends when its publishes are answered */
     bool failed;        /* there was no memory for something that must not go untold */
 };
 

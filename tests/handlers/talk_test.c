@@ -265,6 +265,21 @@ START_TEST(what_is_published_is_answered_with_its_cursor)
 }
 END_TEST
 
+START_TEST(a_process_that_stops_answers_what_is_being_published)
+{
+    struct answer *a = begin_as("?topic=t", KEY);
+
+    loopback_settle();
+    say(a, "{'do':'publish','ref':1,'topic':'u','data':'last words'}");
+    server_drain(loopback_server());
+    ck_assert(loopback_deaf(a));
+    hear(a, "'ref':1,'status':201");
+    hear(a, "'type':'bellpush-end','reason':'drain'");
+    hear(a, "[closed: 1012 drain]");
+    answer_close(a);
+}
+END_TEST
+
 START_TEST(the_same_key_publishes_once)
 {
     struct answer *a = begin_as("?topic=t", KEY);
@@ -560,6 +575,7 @@ SUITE(talk)
     tcase_add_test(tc, a_closed_topic_changes_nothing);
     tcase_add_test(tc, a_slow_peer_of_a_long_past_loses_nothing);
     tcase_add_test(tc, what_is_published_is_answered_with_its_cursor);
+    tcase_add_test(tc, a_process_that_stops_answers_what_is_being_published);
     tcase_add_test(tc, the_same_key_publishes_once);
     tcase_add_test(tc, who_may_not_publish_is_told_as_over_http);
     tcase_add_test(tc, a_token_may_come_later_and_another_after_it);
