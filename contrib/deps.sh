@@ -51,6 +51,7 @@ test                 | node-typescript        | checks its types
 test                 | chromium               | a real browser
 test                 | chromium-driver        | drives it
 test                 | firefox-esr            | another real browser
+test                 | python3-pyqt5.qtwebkit | an old one
 test model           | spin                   | checks the models of the ordering
 bench                | libnginx-mod-nchan     | what we compare with
 test bench           | node-ws                | a WebSocket peer; what we compare with

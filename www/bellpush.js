@@ -99,8 +99,8 @@
         xhr.open(body === undefined ? 'GET' : 'POST', url, true);
         if (o.credentials) { xhr.withCredentials = true; }
         for (var name in o.headers) { xhr.setRequestHeader(name, o.headers[name]); }
-        /* UTF-8 whatever the head says; and KHTML streams nothing else. */
-        if (some && xhr.overrideMimeType) { xhr.overrideMimeType('text/plain; charset=utf-8'); }
+        /* KHTML streams nothing else.  Not for Source: old WebKits then tell this for the head's. */
+        if (o.plain && xhr.overrideMimeType) { xhr.overrideMimeType('text/plain; charset=utf-8'); }
         xhr.onreadystatechange = function () {
             if (xhr.readyState > 2) { look(xhr.readyState === 4); }
             else if (some && xhr.readyState === 2) { look(); }
@@ -347,7 +347,9 @@
                 return function () { s.close(); };
             }],
             stream: [xhrReaches, function (l) {
-                return askStream(address(base + 'events', '&padding=1'), how(), function (status, text, xhr) {
+                var h = how();
+                h.plain = 1;
+                return askStream(address(base + 'events', '&padding=1'), h, function (status, text, xhr) {
                     lost(l, status, after(xhr));
                 }, function (more, xhr, at) {
                     l.feed(more);

@@ -50,7 +50,9 @@ static json_t *command(struct browser *b, const struct browser_command *c, const
 struct browser *browser_start(enum browser_kind kind)
 {
     static const struct browser_wire *const wires[] = {
-        [BROWSER_CHROMIUM] = &browser_chromium, [BROWSER_FIREFOX] = &browser_firefox
+        [BROWSER_CHROMIUM] = &browser_chromium,
+        [BROWSER_FIREFOX] = &browser_firefox,
+        [BROWSER_QTWEBKIT] = &browser_qtwebkit,
     };
     struct browser *b = calloc(1, sizeof *b);
     if (!b)
@@ -58,6 +60,11 @@ struct browser *browser_start(enum browser_kind kind)
     b->wire = wires[kind];
     b->folder = temp_folder(b->wire->name);
     b->driver = b->wire->start(b->folder);
+    if (!b->driver) {
+        free(b->folder);
+        free(b);
+        return NULL;
+    }
     return b;
 }
 

@@ -1,5 +1,7 @@
 /*
- * browser.h - a real browser without a screen: Chromium by WebDriver, Firefox by Marionette.
+ * browser.h - a real browser without a screen: Chromium by WebDriver, Firefox by Marionette,
+ * QtWebKit (of 2016, in spirit older) by a program of ours, which has pages and scripts but no
+ * mouse or keys.
  *
  * A fresh profile in a temporary folder each time; no network but what the page asks for.  The
  * browser dies with the test that started it.  Every call waits for its answer, and on failure says
@@ -12,10 +14,11 @@
 
 struct browser;
 
-enum browser_kind { BROWSER_CHROMIUM, BROWSER_FIREFOX };
+enum browser_kind { BROWSER_CHROMIUM, BROWSER_FIREFOX, BROWSER_QTWEBKIT };
 
-struct browser *browser_start(enum browser_kind) MUST_USE; /* gives */
-void browser_free(struct browser *);                       /* NULL: nothing happens */
+/* Gives.  NULL: it is not installed, which has been said; never of the first two. */
+struct browser *browser_start(enum browser_kind) MUST_USE;
+void browser_free(struct browser *); /* NULL: nothing happens */
 
 /* Load a page and wait for its load event. */
 void browser_open(struct browser *, const char *url);

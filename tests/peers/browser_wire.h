@@ -19,7 +19,8 @@ struct browser_command {
 
 struct browser_wire {
     const char *name;
-    /* Start the browser with its profile in the folder; gives what the others take. */
+    /* Start the browser with its profile in the folder; gives what the others take.  NULL: it is
+       not installed, which has been said. */
     void *(*start)(const char *folder);
     void (*stop)(void *);
     /* Takes params.  Gives the answer's value; NULL: failed, why in *error (given). */
@@ -27,7 +28,7 @@ struct browser_wire {
                        char **error);
 };
 
-extern const struct browser_wire browser_chromium, browser_firefox;
+extern const struct browser_wire browser_chromium, browser_firefox, browser_qtwebkit;
 
 enum { BROWSER_START_MS = 60000, BROWSER_ANSWER_MS = 60000, BROWSER_STOP_MS = 5000 };
 

@@ -31,7 +31,8 @@ static void nginx_conf(const struct front_place *p, struct buf *out)
         buf_printf(out, "    %s_temp_path %s/run/%s;\n", temps[i], p->folder, temps[i]);
     buf_printf(
         out,
-        "    types { text/html html; text/css css; text/javascript js mjs; }\n"
+        "    types { text/html html; text/css css; text/javascript js mjs; text/event-stream sse; "
+        "}\n"
         "    gzip on;\n"
         "    gzip_min_length 0;\n"
         "    gzip_types text/event-stream text/plain application/json application/x-ndjson;\n"
