@@ -36,6 +36,8 @@ test                 | libfaketime            | a clock that is set back
 test bench           | check                  | unit tests
 test bench           | libcurl4-gnutls-dev|libcurl4-openssl-dev|libcurl4-nss-dev | HTTP client of the tests
 test                 | openssl                | makes certificates for the tests
+test                 | mandoc                 | checks the manual page
+test                 | systemd                | checks its units
 test                 | php-cli                | runs the samples of contrib/tokens
 test                 | php-pgsql              | the way of PHP to PostgreSQL
 test                 | python3                | runs them too
@@ -44,7 +46,7 @@ test                 | libdbd-pg-perl         | the way of Perl to PostgreSQL
 test                 | clang                  | the second compiler
 test                 | libclang-rt-dev|libclang-rt-14-dev|libclang-rt-19-dev | its sanitizers and fuzzer
 test                 | git                    | a clean checkout to test in
-test                 | nodejs                 | runs what looks at the client's script
+test                 | nodejs                 | runs what looks at the script of the client
 test                 | node-acorn             | says whether it is ECMAScript 3
 test                 | terser                 | minifies it, to know its size
 test                 | node-typescript        | checks its types
