@@ -22,7 +22,7 @@ build run test bench | libjansson-dev         | JSON
 build run test bench | zlib1g-dev             | deflate, for WebSocket messages
 run test bench       | postgresql             | the throw-away cluster, psql
 run test bench       | lighttpd               | the web server that make run starts
-run test             | curl                   | the line that make run prints
+run test             | curl                   | a line that make run prints; is it ready
 test bench           | nginx                  | a web server to work behind
 test                 | apache2                | a web server to work behind
 test                 | libapache2-mod-fcgid   | Apache, one request per process

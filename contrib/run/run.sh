@@ -1,13 +1,15 @@
 #!/bin/sh
 #
-# run.sh BUILD PROGRAM - `make run`: a throw-away PostgreSQL, lighttpd with its workers, the demo page.
+# run.sh BUILD PROGRAM DAEMON - `make run`: a throw-away PostgreSQL, lighttpd with its workers, the
+# sidecar beside them, the demo page.
 #
 #   run.sh -- postgres         each in a session of its own, so that Ctrl-C reaches only this script
-#         '-- lighttpd         and everything ends in order; ended by the kernel if this script is killed
-#               '-- workers
+#         |-- lighttpd         and everything ends in order; ended by the kernel if this script is killed
+#         |     '-- workers
+#         '-- bellpushd
 #
 # BUILD/run.XXXXXX holds the cluster and the logs; a short folder in /tmp holds sockets (a socket's
-# path has at most 107 bytes).  Both go when this ends.  PROGRAM is the worker.
+# path has at most 107 bytes).  Both go when this ends.  PROGRAM is the worker, DAEMON the sidecar.
 set -eu
 
 # Started in the background by a shell without job control we would be deaf to SIGINT, and a shell
@@ -22,11 +24,12 @@ pg_bindir=${BELLPUSH_PG_BINDIR:-}
 for name in $(env | sed -n 's/^\(PG[A-Z]*\|BELLPUSH_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
-build=${1:?usage: run.sh BUILD PROGRAM}
-program=${2:?usage: run.sh BUILD PROGRAM}
+build=${1:?usage: run.sh BUILD PROGRAM DAEMON}
+program=${2:?usage: run.sh BUILD PROGRAM DAEMON}
+daemon=${3:?usage: run.sh BUILD PROGRAM DAEMON}
 PATH=$PATH:/usr/sbin:/sbin
 first_port=8080 ports=200
-pg='' web='' sleeper='' folder='' short=''
+pg='' web='' sidecar='' sleeper='' folder='' short=''
 
 say() { printf 'run: %s\n' "$*"; }
 fail() {
@@ -57,6 +60,7 @@ finish() {
     set +e
     [ -z "$sleeper" ] || kill "$sleeper" 2>/dev/null
     [ -z "$web$pg" ] || say "stopping"
+    end "$sidecar" TERM
     end "$web" TERM
     end "$pg" INT
     [ -z "$folder" ] || rm -rf "$folder"
@@ -95,14 +99,16 @@ launch() { # LOG LAST-SIGNAL COMMAND…
 }
 own() { [ -z "$user" ] || chown "$user:" "$@"; }
 
-[ -x "$program" ] || fail "$program is not there: make"
+for file in "$program" "$daemon"; do
+    [ -x "$file" ] || fail "$file is not there: make"
+done
 mkdir -p "$build"
 folder=$(mktemp -d "$build/run.XXXXXX")
 chmod 755 "$folder"
 short=$(mktemp -d /tmp/bellpush-run.XXXXXX)
 own "$short" "$folder"
 site=$top
-if ! as test -x "$program" -a -r "$top/www/index.html" -a -w "$folder"; then
+if ! as test -x "$program" -a -x "$daemon" -a -r "$top/www/index.html" -a -w "$folder"; then
     say "$user cannot reach $top: working on a copy in $short"
     rm -rf "$folder"
     folder=$short/run site=$short/site
@@ -110,7 +116,8 @@ if ! as test -x "$program" -a -r "$top/www/index.html" -a -w "$folder"; then
     cp -R "$top/www" "$top/sql" "$site"
     cp -R "$top/contrib/run" "$top/contrib/lighttpd" "$site/contrib"
     cp "$program" "$site/bellpush.fcgi"
-    program=$site/bellpush.fcgi
+    cp "$daemon" "$site/bellpushd"
+    program=$site/bellpush.fcgi daemon=$site/bellpushd
     own -R "$folder" "$site"
 fi
 cd "$short"
@@ -224,9 +231,36 @@ until curl -qfs -o /dev/null --noproxy '*' -m 2 "$url/push/ready"; do
     sleep 0.1
 done
 
+# ---- the sidecar -------------------------------------------------------------------------------------
+
+ws_port=0 # any; the one it gets stays ours
+# The worker's settings; and the demo page, which comes from another port, may talk to it, too.
+start_sidecar() {
+    : >"$folder/sidecar.out"
+    launch "$folder/sidecar.out" TERM "$daemon" --config "$short/bellpush.conf" \
+        --listen "127.0.0.1:$ws_port" --set "log_file=$folder/sidecar.log" \
+        --set "cors_origins=$url, http://localhost:$port"
+    sidecar=$!
+    tries=0
+    until ws_port=$(sed -n 's/^listening on http:.*:\([0-9][0-9]*\)$/\1/p' "$folder/sidecar.out") && [ -n "$ws_port" ] &&
+        curl -qfs -o /dev/null --noproxy '*' -m 2 "http://127.0.0.1:$ws_port/push/ready"; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 200 ] || ! kill -0 "$sidecar" 2>/dev/null; then return 1; fi
+        sleep 0.1
+    done
+}
+broken_sidecar() {
+    cat "$folder/sidecar.out" "$folder/sidecar.log" >&2 2>/dev/null || :
+    fail "$1"
+}
+
+say "starting the sidecar"
+start_sidecar || broken_sidecar "bellpushd does not get ready"
+
 echo "page: $url/"
 echo "curl: curl -N '$url/push/events?topic=orders/%23'"
 echo "psql: psql '$database' -c \"INSERT INTO demo_order (item) VALUES ('tea')\""
+echo "ws: ws://127.0.0.1:$ws_port/push/ws?topic=orders/%23"
 say "Ctrl-C ends it"
 
 # ---- until somebody says stop -----------------------------------------------------------------------
@@ -251,5 +285,11 @@ while :; do
         revive lighttpd
         end "$web" KILL
         start_web "$port" || broken_web "lighttpd does not start again"
+    fi
+    if ! kill -0 "$sidecar" 2>/dev/null; then
+        revive bellpushd
+        end "$sidecar" KILL
+        start_sidecar || broken_sidecar "bellpushd does not start again"
+        say "bellpushd is back"
     fi
 done

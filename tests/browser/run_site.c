@@ -38,24 +38,28 @@ static bool has_said_all(void *arg)
     if (process_ended(s->pid, NULL))
         give_up(s, "has ended");
     char *text = file_read(s->log);
-    s->psql = labelled(text ? text : "", "psql: ");
-    if (s->psql) {
+    s->ws = labelled(text ? text : "", "ws: ");
+    if (s->ws) {
         s->page = labelled(text, "page: ");
         s->curl = labelled(text, "curl: ");
+        s->psql = labelled(text, "psql: ");
     }
     free(text);
-    return s->psql != NULL;
+    return s->ws != NULL;
 }
 
-/* psql 'host=FOLDER …' … */
+/* psql 'host=FOLDER …' …; ws://127.0.0.1:PORT/… */
 static void take_apart(struct run_site *s)
 {
-    const char *quote = strchr(s->psql, '\''), *end = quote ? strchr(quote + 1, '\'') : NULL;
-    const char *host = strstr(s->psql, "host=");
-    if (!s->page || !s->curl || !end || !host ||
-        sscanf(s->page, "http://127.0.0.1:%d/", &s->port) != 1)
+    const char *quote = s->psql ? strchr(s->psql, '\'') : NULL;
+    const char *end = quote ? strchr(quote + 1, '\'') : NULL;
+    const char *host = end ? strstr(s->psql, "host=") : NULL;
+    int at = 0;
+    if (!s->page || !s->curl || !host || sscanf(s->page, "http://127.0.0.1:%d/", &s->port) != 1 ||
+        sscanf(s->ws, "ws://127.0.0.1:%d%n", &s->ws_port, &at) != 1)
         give_up(s, "prints other lines than we know");
     s->dsn = slice_dup((struct slice){ quote + 1, (size_t)(end - quote - 1) });
+    s->ws_target = s->ws + at;
     s->sockets = slice_dup((struct slice){ host + 5, strcspn(host + 5, " '") });
 }
 
@@ -63,22 +67,25 @@ struct run_site *run_site_start(const char *how)
 {
     struct run_site *s = calloc(1, sizeof *s);
     const char *top = getenv("BELLPUSH_TEST_TOP"), *program = getenv("BELLPUSH_TEST_PROGRAM");
-    if (!s || !top || !program)
+    const char *daemon = getenv("BELLPUSH_TEST_DAEMON");
+    if (!s || !top || !program || !daemon)
         abort();
     char *script = text_of("%s/contrib/run/run.sh", top);
     char *folder = temp_folder("run-test");
 
     s->build = text_of("%s/build", folder);
     s->log = text_of("%s/log", folder);
-    const char *const direct[] = { script, s->build, program, NULL };
-    const char *const through[] = { "sh", "-c", how, "sh", script, s->build, program, NULL };
+    const char *const direct[] = { script, s->build, program, daemon, NULL };
+    const char *const through[] = {
+        "sh", "-c", how, "sh", script, s->build, program, daemon, NULL
+    };
     /* Somebody's own settings must not lead it astray. */
     const char *const env[] = { "PGHOST=/nowhere", "PGDATABASE=nothing",
                                 "BELLPUSH_DATABASE=nowhere", NULL };
     s->pid = process_start(&(struct process_spec){
         .argv = how ? through : direct, .env = env, .log = s->log, .death_signal = SIGTERM });
     if (!wait_until(has_said_all, s, LINES_MS))
-        give_up(s, "does not print its three lines");
+        give_up(s, "does not print its four lines");
     take_apart(s);
     free(folder);
     free(script);
@@ -98,6 +105,7 @@ int run_site_end(struct run_site *s, int signal)
     free(s->page);
     free(s->curl);
     free(s->psql);
+    free(s->ws);
     free(s->dsn);
     free(s->sockets);
     free(s);
@@ -154,23 +162,37 @@ size_t run_site_family(const struct run_site *s, pid_t *pids, size_t max)
     return n;
 }
 
-size_t run_site_workers(const struct run_site *s, pid_t *pids, size_t max)
+/* Those of the family that run a program of this name. */
+static size_t running(const struct run_site *s, const char *name, pid_t *pids, size_t max)
 {
     pid_t all[256];
-    size_t n = run_site_family(s, all, LENGTH(all)), workers = 0;
+    size_t n = run_site_family(s, all, LENGTH(all)), found = 0;
 
     for (size_t i = 0; i < n && i < LENGTH(all); i++) {
         char path[64], exe[512];
         snprintf(path, sizeof path, "/proc/%d/exe", (int)all[i]);
         ssize_t len = readlink(path, exe, sizeof exe - 1);
         exe[len > 0 ? len : 0] = '\0';
-        if (!strstr(exe, "/bellpush.fcgi"))
+        if (!strstr(exe, name))
             continue;
-        if (workers < max)
-            pids[workers] = all[i];
-        workers++;
+        if (found < max)
+            pids[found] = all[i];
+        found++;
     }
-    return workers;
+    return found;
+}
+
+size_t run_site_workers(const struct run_site *s, pid_t *pids, size_t max)
+{
+    return running(s, "/bellpush.fcgi", pids, max);
+}
+
+pid_t run_site_sidecar(const struct run_site *s)
+{
+    pid_t pid;
+    if (running(s, "/bellpushd", &pid, 1) != 1)
+        give_up(s, "has no sidecar, or several");
+    return pid;
 }
 
 size_t alive_among(const pid_t *pids, size_t n)

@@ -9,16 +9,18 @@
 #include "core/buf.h"
 
 struct run_site {
-    pid_t pid;                /* leads its process group */
-    char *build;              /* the folder it was given for BUILD */
-    char *log;                /* what it says */
-    char *page, *curl, *psql; /* its three lines, without their labels */
-    char *dsn;                /* out of the psql line */
-    char *sockets;            /* its folder of sockets, out of the psql line */
-    int port;                 /* out of the page line */
+    pid_t pid;   /* leads its process group */
+    char *build; /* the folder it was given for BUILD */
+    char *log;   /* what it says */
+    /* Its four lines, without their labels. */
+    char *page, *curl, *psql, *ws;
+    char *dsn;             /* out of the psql line */
+    char *sockets;         /* its folder of sockets, out of the psql line */
+    int port, ws_port;     /* out of the page line and the ws line */
+    const char *ws_target; /* what stands behind the port there */
 };
 
-/* Start contrib/run/run.sh and wait for its three lines; gives.  how: a shell command that ends in
+/* Start contrib/run/run.sh and wait for its four lines; gives.  how: a shell command that ends in
    running "$@"; NULL: run it directly. */
 struct run_site *run_site_start(const char *how);
 
@@ -31,6 +33,9 @@ size_t run_site_family(const struct run_site *, pid_t *pids, size_t max);
 
 /* The workers' pids among them. */
 size_t run_site_workers(const struct run_site *, pid_t *pids, size_t max);
+
+/* The sidecar's pid. */
+pid_t run_site_sidecar(const struct run_site *);
 
 /* How many of these still live (a zombie does not). */
 size_t alive_among(const pid_t *pids, size_t n);

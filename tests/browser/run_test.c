@@ -1,5 +1,5 @@
 /*
- * run_test.c - `make run` keeps its promises: three lines that work when pasted, side by side with
+ * run_test.c - `make run` keeps its promises: four lines that work when pasted, side by side with
  * another, and nothing left behind, however it ends.
  */
 #include <arpa/inet.h>
@@ -12,6 +12,7 @@
 
 #include "tests/browser/run_site.h"
 #include "tests/peers/process.h"
+#include "tests/peers/ws_client.h"
 #include "tests/suite.h"
 
 enum { SEEN_MS = 20000, GONE_MS = 15000, FAMILY_MAX = 128, WORKERS = 2 };
@@ -70,6 +71,27 @@ static void insert_with(const struct run_site *s, const char *item)
     free(line);
 }
 
+/* A reader by the ws line, who has been greeted. */
+static struct ws_client *open_ws(const struct run_site *s, const char *const *headers)
+{
+    const struct ws_client_ask ask = { .port = s->ws_port,
+                                       .target = s->ws_target,
+                                       .headers = headers };
+    struct ws_client *c = ws_client_open(&ask, SEEN_MS);
+    struct ws_message m;
+    ck_assert(ws_client_hear(c, &m, SEEN_MS));
+    ck_assert(memmem(m.data.at, m.data.len, "bellpush-hello", 14) != NULL);
+    return c;
+}
+
+static void expect_heard(struct ws_client *c, const char *text)
+{
+    struct ws_message m;
+    do
+        ck_assert_msg(ws_client_hear(c, &m, SEEN_MS), "no \"%s\"", text);
+    while (!memmem(m.data.at, m.data.len, text, strlen(text)));
+}
+
 /* ---- what must be gone afterwards
  * ------------------------------------------------------------------ */
 
@@ -87,8 +109,8 @@ static struct traces traces_of(const struct run_site *s)
                         .port = s->port };
     t.n = run_site_family(s, t.pids, FAMILY_MAX);
     ck_assert_uint_le(t.n, FAMILY_MAX);
-    ck_assert_uint_ge(t.n,
-                      WORKERS + 2); /* or we would prove nothing: postgres, lighttpd, workers */
+    ck_assert_uint_ge(t.n, WORKERS + 3); /* or we would prove nothing: postgres, lighttpd, workers,
+                                            bellpushd */
     ck_assert_uint_eq(alive_among(t.pids, t.n), t.n);
     return t;
 }
@@ -140,23 +162,34 @@ static void expect_no_trace(struct traces *t)
 /* ---- the tests
  * ------------------------------------------------------------------------------------- */
 
-START_TEST(three_lines_can_be_pasted_and_an_interrupt_leaves_nothing)
+START_TEST(four_lines_can_be_pasted_and_an_interrupt_leaves_nothing)
 {
     struct run_site *s = run_site_start(NULL);
     char *heard = text_of("%s.curl", s->log), *page = text_of("%s.page", s->log);
     char *get = text_of("curl -s '%s'", s->page);
+    char *origin =
+        text_of("Origin: %.*s", (int)(strlen(s->page) - 1), s->page); /* as its script would ask */
+    const char *const from_page[] = { origin, NULL };
     int status;
 
     ck_assert(process_wait(paste(get, page), SEEN_MS, &status));
     expect_in(page, "demo.js");
     pid_t reader = listen_with(s, heard);
+    struct ws_client *plain = open_ws(s, NULL), *page_ws = open_ws(s, from_page);
     insert_with(s, "tea");
     expect_in(heard, "tea");
+    expect_heard(plain, "tea");
+    expect_heard(page_ws, "tea");
 
     struct traces t = traces_of(s);
     ck_assert_int_eq(run_site_end(s, SIGINT), 130);
     expect_no_trace(&t);
     ck_assert_msg(process_wait(reader, SEEN_MS, NULL), "curl still hangs");
+    ck_assert(ws_client_gone(plain, SEEN_MS));
+    ck_assert_uint_eq(ws_client_code(plain), 1012);
+    ws_client_free(plain);
+    ws_client_free(page_ws);
+    free(origin);
     free(get);
     free(page);
     free(heard);
@@ -246,11 +279,32 @@ START_TEST(database_that_dies_is_started_again_and_streams_go_on)
 }
 END_TEST
 
+START_TEST(sidecar_that_dies_is_started_again_at_its_old_address)
+{
+    struct run_site *s = run_site_start(NULL);
+    struct ws_client *c = open_ws(s, NULL);
+
+    kill(run_site_sidecar(s), SIGKILL);
+    ck_assert(ws_client_gone(c, SEEN_MS));
+    ws_client_free(c);
+    expect_in(s->log, "bellpushd is back");
+    c = open_ws(s, NULL);
+    insert_with(s, "again");
+    expect_heard(c, "again");
+    ws_client_free(c);
+
+    struct traces t = traces_of(s);
+    ck_assert_int_eq(run_site_end(s, SIGTERM), 143);
+    expect_no_trace(&t);
+}
+END_TEST
+
 SUITE(run)
 {
-    tcase_add_test(tc, three_lines_can_be_pasted_and_an_interrupt_leaves_nothing);
+    tcase_add_test(tc, four_lines_can_be_pasted_and_an_interrupt_leaves_nothing);
     tcase_add_test(tc, two_run_at_the_same_time);
     tcase_add_test(tc, interrupt_is_heard_even_if_it_was_ignored_at_the_start);
     tcase_add_test(tc, even_a_killed_one_takes_its_processes_along);
+    tcase_add_test(tc, sidecar_that_dies_is_started_again_at_its_old_address);
     tcase_add_test(tc, database_that_dies_is_started_again_and_streams_go_on);
 }

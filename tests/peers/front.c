@@ -3,7 +3,9 @@
  *
  *      FOLDER/etc/main.conf       what surrounds the recipe
  *      FOLDER/etc/recipe.conf     the file of contrib/, its paths exchanged
+ *      FOLDER/etc/ws.conf         the same for the sidecar's, where there is one
  *      FOLDER/site/               bellpush.fcgi and bellpush.conf, readable for the workers' user
+ *      FOLDER/sbin/               bellpushd
  *      FOLDER/docroot/            …/push/ on shared hosting
  *      FOLDER/run/                sockets, pid files; belongs to the web server's user
  *      FOLDER/log/                whatever anybody says
@@ -31,7 +33,8 @@ struct front {
     const struct front_recipe *recipe;
     struct front_place place;
     char *folder, *worker; /* the program's path as the site has it */
-    pid_t server, keeper;
+    pid_t server, keeper, sidecar;
+    int sidecar_port;
 };
 
 static _Noreturn void give_up(const struct front *f, const char *what, const char *which)
@@ -141,10 +144,25 @@ static void write_settings(const struct front *f, const char *settings)
     free(all);
 }
 
+/* A file of contrib/ becomes etc/name. */
+static void write_recipe(const struct front *f, const char *file, const struct front_swap *swaps,
+                         size_t n, const char *name)
+{
+    char *text = read_contrib(f, file);
+
+    for (size_t i = 0; i < n && swaps[i].from; i++)
+        text = swapped(f, text, &swaps[i], file);
+    write_in(f, name, slice_of(text));
+    free(text);
+}
+
 static void lay_out(struct front *f, const struct front_spec *spec)
 {
     const struct front_recipe *r = f->recipe;
-    static const char *const folders[] = { "etc", "site", "docroot", "docroot/push", "log", "run" };
+    static const char *const folders[] = { "etc",          "site", "sbin", "docroot",
+                                           "docroot/push", "log",  "run" };
+    static const struct front_swap ws_swap = { "/run/bellpush/bellpushd.sock",
+                                               "FOLDER/run/bellpushd.sock" };
 
     for (size_t i = 0; i < LENGTH(folders); i++)
         make_folder(f, folders[i],
@@ -158,12 +176,13 @@ static void lay_out(struct front *f, const struct front_spec *spec)
         free(to);
     }
     write_settings(f, spec->settings);
-    if (r->file) {
-        char *text = read_contrib(f, r->file);
-        for (size_t i = 0; i < LENGTH(r->swaps) && r->swaps[i].from; i++)
-            text = swapped(f, text, &r->swaps[i], r->file);
-        write_in(f, "etc/recipe.conf", slice_of(text));
-        free(text);
+    if (r->file)
+        write_recipe(f, r->file, r->swaps, LENGTH(r->swaps), "etc/recipe.conf");
+    if (spec->daemon) {
+        char *to = text_of("%s/sbin/bellpushd", f->folder);
+        copy_program(f, spec->daemon, to);
+        write_recipe(f, r->ws_file, &ws_swap, 1, "etc/ws.conf");
+        free(to);
     }
     if (r->conf) { /* shared hosting: its .htaccess, exactly */
         char *text = read_contrib(f, "shared-hosting/docroot/push/.htaccess");
@@ -205,6 +224,49 @@ static void start_program(struct front *f, const char *const *argv)
     free(log);
 }
 
+static bool is_ready(int port)
+{
+    const struct http_ask ask = { .port = port, .target = "/push/ready" };
+    struct http *h = http_new(&ask);
+    while (http_wait(h, ASK_MS))
+        ;
+    bool ready = http_status(h) == 200;
+    http_free(h);
+    return ready;
+}
+
+/* As the recipes say, and on a port too: what a test wants to know of it, it asks there. */
+static void start_sidecar(struct front *f)
+{
+    char *program = text_of("%s/sbin/bellpushd", f->folder);
+    char *conf = text_of("%s/%s/bellpush.conf", f->folder, f->recipe->site);
+    char *socket = text_of("%s/run/bellpushd.sock", f->folder);
+    char *log = text_of("%s/log/sidecar.log", f->folder);
+    const char *const argv[] = { program,  "--config", conf,       "--listen",    socket,
+                                 "--mode", "0660",     "--listen", "127.0.0.1:0", NULL };
+
+    f->sidecar = process_start(&(struct process_spec){
+        .argv = argv, .log = log, .user = f->place.user, .death_signal = SIGTERM });
+    free(program);
+    free(conf);
+    free(socket);
+    free(log);
+}
+
+/* It has said on which port it is, and is ready there. */
+static bool sidecar_is_ready(void *arg)
+{
+    static const char where[] = "listening on http:127.0.0.1:";
+    struct front *f = arg;
+    char *log = text_of("%s/log/sidecar.log", f->folder), *text = file_read(log);
+    const char *at = text ? strstr(text, where) : NULL;
+
+    f->sidecar_port = at && strchr(at, '\n') ? atoi(at + strlen(where)) : 0;
+    free(text);
+    free(log);
+    return f->sidecar_port && is_ready(f->sidecar_port);
+}
+
 static void choose_port(struct front *f)
 {
     struct buf conf = BUF_EMPTY;
@@ -239,17 +301,6 @@ static void start_server(struct front *f)
     free(log);
 }
 
-static bool is_ready(struct front *f)
-{
-    const struct http_ask ask = { .port = f->place.port, .target = "/push/ready" };
-    struct http *h = http_new(&ask);
-    while (http_wait(h, ASK_MS))
-        ;
-    bool ready = http_status(h) == 200;
-    http_free(h);
-    return ready;
-}
-
 struct attempt {
     struct front *front;
     bool ended;
@@ -259,7 +310,7 @@ static bool ready_or_ended(void *arg)
 {
     struct attempt *a = arg;
     a->ended = process_ended(a->front->server, NULL);
-    return a->ended || is_ready(a->front);
+    return a->ended || is_ready(a->front->place.port);
 }
 
 /* False: it ended at once. */
@@ -285,10 +336,16 @@ struct front *front_start(const struct front_spec *spec)
     f->place = (struct front_place){ .top = top ? top : ".",
                                      .folder = f->folder,
                                      .user = geteuid() == 0 ? "www-data" : NULL,
-                                     .dsn = spec->dsn };
+                                     .dsn = spec->dsn,
+                                     .sidecar = spec->daemon != NULL };
     lay_out(f, spec);
     if (f->recipe->keeps_worker)
         start_keeper(f);
+    if (spec->daemon) {
+        start_sidecar(f);
+        if (!wait_until(sidecar_is_ready, f, READY_MS))
+            give_up(f, "has a sidecar that is not ready:", spec->daemon);
+    }
     for (int i = 0; i < PORT_TRIES; i++) { /* somebody may take the free port before we do */
         choose_port(f);
         if (starts(f)) {
@@ -305,6 +362,7 @@ void front_free(struct front *f)
         return;
     process_stop(f->server, STOP_MS);
     process_stop(f->keeper, STOP_MS);
+    process_stop(f->sidecar, STOP_MS);
     free(f->folder);
     free(f->worker);
     free(f);
@@ -318,6 +376,16 @@ int front_port(const struct front *f)
 pid_t front_server(const struct front *f)
 {
     return f->server;
+}
+
+pid_t front_sidecar(const struct front *f)
+{
+    return f->sidecar;
+}
+
+int front_sidecar_port(const struct front *f)
+{
+    return f->sidecar_port;
 }
 
 const char *front_folder(const struct front *f)
@@ -470,7 +538,7 @@ int front_open_requests(const struct front *f)
 
 void front_show_logs(const struct front *f)
 {
-    static const char *const names[] = { "server.log", "error.log", "workers.log" };
+    static const char *const names[] = { "server.log", "error.log", "workers.log", "sidecar.log" };
     for (size_t i = 0; i < LENGTH(names); i++) {
         char *path = text_of("%s/log/%s", f->folder, names[i]), *text = file_read(path);
         size_t len = text ? strlen(text) : 0;

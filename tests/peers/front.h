@@ -1,5 +1,6 @@
 /*
- * front.h - a real web server with a real worker behind it, as a site would have them.
+ * front.h - a real web server with a real worker behind it, as a site would have them; and, if it
+ * is asked for, a real bellpushd beside the worker.
  *
  * The configuration is the file in contrib/, as it stands: only the paths of its replacement table
  * (front_recipes.c) are exchanged, and a path that is not found in the file is an error, so that a
@@ -29,6 +30,7 @@ enum front_kind {
 struct front_spec {
     enum front_kind kind;
     const char *program;  /* the worker, or bellpushd; copied to where the site has it */
+    const char *daemon;   /* a sidecar beside the worker; copied, too; NULL: there is none */
     const char *dsn;      /* its database */
     const char *settings; /* more lines for its bellpush.conf, FOLDER: front_folder(); NULL: none */
     const char
@@ -44,6 +46,10 @@ void front_free(struct front *); /* NULL: nothing happens */
 int front_port(const struct front *);
 pid_t front_server(const struct front *);
 const char *front_folder(const struct front *); /* docroot/, site/, log/, run/ are in it; lent */
+
+/* The sidecar, and the port on which it answers without the web server; 0: there is none. */
+pid_t front_sidecar(const struct front *);
+int front_sidecar_port(const struct front *);
 
 /* As `systemctl reload` and `systemctl restart` would; the latter waits until the server, on the
    port it had, says that a worker is ready. */

@@ -39,10 +39,11 @@ static void nginx_conf(const struct front_place *p, struct buf *out)
         "    server {\n"
         "        listen 127.0.0.1:%d;\n"
         "        root %s/docroot;\n"
-        "        include %s/etc/recipe.conf;\n"
-        "    }\n"
-        "}\n",
+        "        include %s/etc/recipe.conf;\n",
         p->port, p->folder, p->folder);
+    if (p->sidecar)
+        buf_printf(out, "        include %s/etc/ws.conf;\n", p->folder);
+    buf_puts(out, "    }\n}\n");
 }
 
 /* ---- lighttpd ---------------------------------------------------------------------------------
@@ -71,9 +72,11 @@ static void lighttpd_conf(const struct front_place *p, struct buf *out)
                "server.feature-flags += ( \"server.h2proto\" => \"enable\" )\n"
                "server.feature-flags += ( \"server.graceful-shutdown-timeout\" => 5 )\n"
                "%s"
-               "include \"%s/etc/recipe.conf\"\n"
-               "server.modules += ( \"mod_staticfile\" )\n",
+               "include \"%s/etc/recipe.conf\"\n",
                p->folder, p->folder, p->folder, p->folder, p->port, deflate, p->folder);
+    if (p->sidecar)
+        buf_printf(out, "include \"%s/etc/ws.conf\"\n", p->folder);
+    buf_puts(out, "server.modules += ( \"mod_staticfile\" )\n");
 }
 
 /* ---- Apache -----------------------------------------------------------------------------------
@@ -119,12 +122,15 @@ static void apache_conf(const struct front_place *p, struct buf *out, const char
                "<FilesMatch \"^\\.ht\">\n    Require all denied\n</FilesMatch>\n");
     if (include)
         buf_printf(out, "Include %s/etc/%s\n", p->folder, include);
+    if (p->sidecar)
+        buf_printf(out, "Include %s/etc/ws.conf\n", p->folder);
 }
 
 static void apache_proxy_fcgi_conf(const struct front_place *p, struct buf *out)
 {
     static const char *const modules[] = { "proxy", "proxy_fcgi", NULL };
-    apache_conf(p, out, modules, 1280, "recipe.conf");
+    static const char *const ws_modules[] = { "proxy", "proxy_fcgi", "proxy_http", NULL };
+    apache_conf(p, out, p->sidecar ? ws_modules : modules, 1280, "recipe.conf");
 }
 
 /* What Debian's fcgid.conf says, and where the module may keep its things. */
@@ -202,6 +208,7 @@ const struct front_recipe front_recipes[] = {
     [FRONT_NGINX] = {
         .name = "nginx",
         .file = "nginx/bellpush.conf",
+        .ws_file = "nginx/bellpush-ws.conf",
         .swaps = { WORKER_SOCKET },
         .site = "site",
         .programs = fcgi_name,
@@ -214,6 +221,7 @@ const struct front_recipe front_recipes[] = {
     [FRONT_LIGHTTPD] = {
         .name = "lighttpd",
         .file = "lighttpd/bellpush.conf",
+        .ws_file = "lighttpd/bellpush-ws.conf",
         .swaps = { PROGRAM_FOLDER, { "/run/lighttpd/bellpush.sock", "FOLDER/run/bellpush.sock" } },
         .site = "site",
         .programs = fcgi_name,
@@ -225,6 +233,7 @@ const struct front_recipe front_recipes[] = {
     [FRONT_APACHE_PROXY_FCGI] = {
         .name = "apache_proxy_fcgi",
         .file = "apache/proxy_fcgi.conf",
+        .ws_file = "apache/bellpush-ws.conf",
         .swaps = { WORKER_SOCKET },
         .site = "site",
         .programs = fcgi_name,

@@ -14,6 +14,7 @@ struct front_place {
     const char *user;   /* NULL: as we are */
     const char *dsn;
     int port;
+    bool sidecar; /* ws_file is to be included */
 };
 
 /* One path or value of a file in contrib/ and what the test puts in its place. */
@@ -26,6 +27,7 @@ struct front_recipe {
     const char *name;
     const char *file; /* in contrib/; becomes FOLDER/etc/recipe.conf; NULL: none */
     struct front_swap swaps[4];
+    const char *ws_file; /* in contrib/: the way to the sidecar; becomes FOLDER/etc/ws.conf */
     const char *conf; /* in contrib/: the worker's bellpush.conf; NULL: only what the test says */
     struct front_swap conf_swap;
     const char *site;            /* the program's folder below FOLDER */

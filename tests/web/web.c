@@ -8,21 +8,33 @@
 #include "tests/suite.h"
 #include "tests/web/web.h"
 
+/* As the recipes of contrib/ ask for it; and the echo. */
+#define SIDECAR_SETTINGS "trusted_proxies = unix\nws_echo = yes\n"
+
 struct web web;
 
 /* lighttpd answers for itself, in HTML, where a URL holds encoded control characters. */
 static const struct web_way ways[] = {
-    [FRONT_NGINX] = { { "nginx", false, 1000, true, false }, true, true, false },
-    [FRONT_LIGHTTPD] = { { "lighttpd", false, 1000, false, false }, true, true, false },
+    [FRONT_NGINX] = { { "nginx", false, 1000, true, false },
+                      .sees_leaving = true,
+                      .lasting = true,
+                      .ws = true },
+    [FRONT_LIGHTTPD] = { { "lighttpd", false, 1000, false, false },
+                         .sees_leaving = true,
+                         .lasting = true,
+                         .ws = true },
     [FRONT_APACHE_PROXY_FCGI] = { { "apache_proxy_fcgi", false, 1000, true, false },
-                                  false,
-                                  true,
-                                  false },
-    [FRONT_APACHE_FCGID] = { { "apache_fcgid", true, 4, true, false }, false, false, false },
-    [FRONT_APACHE_CGI] = { { "apache_cgi", true, 4, true, false }, false, false, false },
-    [FRONT_SHARED_FCGI] = { { "shared_hosting_fcgi", true, 4, true, true }, false, false, false },
-    [FRONT_SHARED_CGI] = { { "shared_hosting_cgi", true, 4, true, false }, false, false, false },
-    [FRONT_SIDECAR] = { { "sidecar", false, 1000, true, false }, true, true, true },
+                                  .lasting = true,
+                                  .ws = true },
+    [FRONT_APACHE_FCGID] = { { "apache_fcgid", true, 4, true, false } },
+    [FRONT_APACHE_CGI] = { { "apache_cgi", true, 4, true, false } },
+    [FRONT_SHARED_FCGI] = { { "shared_hosting_fcgi", true, 4, true, true } },
+    [FRONT_SHARED_CGI] = { { "shared_hosting_cgi", true, 4, true, false } },
+    [FRONT_SIDECAR] = { { "sidecar", false, 1000, true, false },
+                        .sees_leaving = true,
+                        .lasting = true,
+                        .by_itself = true,
+                        .ws = true },
 };
 
 /* Fronts that see a client's leaving only when they write to it get more to write. */
@@ -40,18 +52,25 @@ static char *settings_for(const struct web_way *way, const char *more)
                    way->sees_leaving ? "" : "heartbeat = 1s\n", more ? more : "");
 }
 
-static struct front *start_front(const char *more, const char *program)
+static const char *setting_of(const char *name)
+{
+    const char *value = getenv(name);
+    if (!value) {
+        fprintf(stderr, "tests: %s is not set: use `make check-web`\n", name);
+        exit(EXIT_FAILURE);
+    }
+    return value;
+}
+
+static struct front *start_front(const char *more, const char *program, const char *daemon)
 {
     char *settings = settings_for(web.way, more);
     const char *usual = web.way->by_itself ? "BELLPUSH_TEST_DAEMON" : "BELLPUSH_TEST_PROGRAM";
     const struct front_spec spec = { .kind = web.kind,
-                                     .program = program ? program : getenv(usual),
+                                     .program = program ? program : setting_of(usual),
+                                     .daemon = daemon,
                                      .dsn = web.dsn,
                                      .settings = settings };
-    if (!spec.program) {
-        fprintf(stderr, "tests: %s is not set: use `make check-web`\n", usual);
-        exit(EXIT_FAILURE);
-    }
     struct front *front = front_start(&spec);
     free(settings);
     return front;
@@ -74,7 +93,10 @@ void web_open(enum front_kind kind, const char *settings)
     web.way = &ways[kind];
     web.cluster = cluster_shared();
     web.dsn = cluster_database(web.cluster, web.way->traits.name);
-    web.front = start_front(settings, NULL);
+    char *all = text_of("%s%s", web.way->ws ? SIDECAR_SETTINGS : "", settings ? settings : "");
+    bool beside = web.way->ws && !web.way->by_itself;
+    web.front = start_front(all, NULL, beside ? setting_of("BELLPUSH_TEST_DAEMON") : NULL);
+    free(all);
 }
 
 void web_close(void)
@@ -92,7 +114,7 @@ struct web web_aside(struct cluster *cluster, const char *settings, const char *
     web_forget_database();
     web.cluster = cluster ? cluster : before.cluster;
     web.dsn = dsn ? dsn : before.dsn;
-    web.front = start_front(settings, program);
+    web.front = start_front(settings, program, NULL);
     return before;
 }
 
@@ -141,6 +163,7 @@ static void fill(TCase *tc, enum front_kind kind)
         passing_tests(tc, way);
     limits_tests(tc, way);
     smuggle_tests(tc, way);
+    ws_tests(tc, way);
     scenarios_add(tc);
     crowd_tests(tc, way);
     upset_tests(tc, way);

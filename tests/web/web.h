@@ -25,6 +25,7 @@ struct web_way {
     bool sees_leaving; /* tells the worker at once that a client has left; others at a write */
     bool lasting;      /* the worker outlives its requests and may be killed and stopped apart */
     bool by_itself;    /* there is no web server in front */
+    bool ws;           /* WebSockets are carried, by a bellpushd beside the workers or by itself */
 };
 
 struct web {
@@ -41,8 +42,9 @@ extern struct web web; /* the one of this suite; stage_web.c plays there */
 void web_open(enum front_kind, const char *settings);
 void web_close(void);
 
-/* A front of the same kind for one test alone: on its own cluster if cluster is not NULL, with
-   another program if program is not NULL; returns where web was before, for web_back(). */
+/* A front of the same kind, but with no sidecar beside it, for one test alone: on its own cluster
+   if cluster is not NULL, with another program if program is not NULL; returns where web was
+   before, for web_back(). */
 struct web web_aside(struct cluster *, const char *settings, const char *program);
 void web_back(struct web before);
 
@@ -68,5 +70,6 @@ void upset_tests(TCase *, const struct web_way *);
 void passing_tests(TCase *, const struct web_way *);
 void limits_tests(TCase *, const struct web_way *);
 void smuggle_tests(TCase *, const struct web_way *);
+void ws_tests(TCase *, const struct web_way *);
 
 #endif
