@@ -123,14 +123,16 @@ static void apache_conf(const struct front_place *p, struct buf *out, const char
     if (include)
         buf_printf(out, "Include %s/etc/%s\n", p->folder, include);
     if (p->sidecar)
-        buf_printf(out, "Include %s/etc/ws.conf\n", p->folder);
+        buf_printf(out,
+                   "LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so\n"
+                   "Include %s/etc/ws.conf\n",
+                   p->folder);
 }
 
 static void apache_proxy_fcgi_conf(const struct front_place *p, struct buf *out)
 {
     static const char *const modules[] = { "proxy", "proxy_fcgi", NULL };
-    static const char *const ws_modules[] = { "proxy", "proxy_fcgi", "proxy_http", NULL };
-    apache_conf(p, out, p->sidecar ? ws_modules : modules, 1280, "recipe.conf");
+    apache_conf(p, out, modules, 1280, "recipe.conf");
 }
 
 /* What Debian's fcgid.conf says, and where the module may keep its things. */
@@ -146,7 +148,7 @@ static void fcgid_places(const struct front_place *p, struct buf *out)
 
 static void apache_fcgid_conf(const struct front_place *p, struct buf *out)
 {
-    static const char *const modules[] = { "fcgid", NULL };
+    static const char *const modules[] = { "fcgid", "proxy", NULL };
     apache_conf(p, out, modules, 128, "recipe.conf");
     fcgid_places(p, out);
 }
@@ -159,7 +161,7 @@ static void cgid_place(const struct front_place *p, struct buf *out)
 /* mod_fcgid is there too, as on a site that runs its PHP with it: cgi.conf must cope. */
 static void apache_cgi_conf(const struct front_place *p, struct buf *out)
 {
-    static const char *const modules[] = { "cgid", "fcgid", NULL };
+    static const char *const modules[] = { "cgid", "fcgid", "proxy", NULL };
     apache_conf(p, out, modules, 32, "recipe.conf");
     fcgid_places(p, out);
     cgid_place(p, out);
@@ -246,6 +248,7 @@ const struct front_recipe front_recipes[] = {
     [FRONT_APACHE_FCGID] = {
         .name = "apache_fcgid",
         .file = "apache/fcgid.conf",
+        .ws_file = "apache/bellpush-ws.conf",
         .swaps = { PROGRAM_FOLDER },
         .site = "site",
         .programs = fcgi_name,
@@ -256,6 +259,7 @@ const struct front_recipe front_recipes[] = {
     [FRONT_APACHE_CGI] = {
         .name = "apache_cgi",
         .file = "apache/cgi.conf",
+        .ws_file = "apache/bellpush-ws.conf",
         .swaps = { PROGRAM_FOLDER },
         .site = "site",
         .programs = fcgi_name,
