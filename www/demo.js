@@ -1,17 +1,10 @@
 /*
- * demo.js - hear Bellpush and show it; no library, any browser since 2013.
- *
- * First one plain poll?…&wait=0 for the last ten minutes; its cursor says where to go on.  Then two
- * ways to hear, and one place where events end up (took()):
- *   EventSource on events?…, which reconnects by itself with Last-Event-ID.  It gives up for good
- *   when it is answered with an error status, so then we open a new one, with last_event_id=.
- *   Long-poll on poll?…, when no EventSource has opened after five seconds (an old browser, or
- *   something on the way that holds streams back).
+ * demo.js - hear Bellpush by its client, bellpush.js, and show it; any browser since 2013.
  */
 (function () {
     'use strict';
 
-    var OPEN_MS = 5000, RETRY_MIN_MS = 500, RETRY_MAX_MS = 15000, ROWS = 50, PAST = '-10m';
+    var ROWS = 50, PAST = '-10m', PAST_MS = 1000;
 
     var set = document.body.dataset;
     var link = document.createElement('a');
@@ -20,12 +13,8 @@
     var topic = (location.search.match(/[?&]topic=([^&]*)/) || [])[1];
     topic = topic ? decodeURIComponent(topic) : set.topic;
 
-    var cursor = '';      // everything up to here has been shown
-    var seen = {};        // cursors of late, so that nothing shows twice
-    var seenOrder = [];
-    var count = 0, reconnects = 0, live = false, wasOpen = false, retryMs = RETRY_MIN_MS;
-    var streams = false;  // an EventSource has once opened
-    var began = 0;        // the first try
+    var count = 0, reconnects = 0;
+    var began = Date.now(), opened = 0; // this page; its first connection
     var rows = {};        // by id: when its event came; if it is ours, when clicked, and the item
     var rowOrder = [];
     var waiting = [];     // rows to draw
@@ -40,81 +29,19 @@
         $('state-text').textContent = text;
     }
 
-    function opened(name, text) {
-        if (wasOpen && $('state').getAttribute('data-state') === 'reconnecting') {
-            $('reconnects').textContent = ++reconnects;
+    function onState(s) {
+        var polls = /poll|jsonp/.test(s.transport);
+        if (s.state === 'open') {
+            if ($('state').getAttribute('data-state') === 'reconnecting') { $('reconnects').textContent = ++reconnects; }
+            opened = opened || Date.now();
+            state(polls ? 'polling' : 'open', polls ? 'connected by long-poll' : 'connected');
+            $('state').title = s.transport;
+        } else if (s.state === 'closed') {
+            state('closed', 'refused' + (s.status ? ' (' + s.status + ')' : ''));
+        } else {
+            s = opened ? 'reconnecting' : 'connecting';
+            state(s, s);
         }
-        wasOpen = true;
-        retryMs = RETRY_MIN_MS;
-        state(name, text);
-    }
-
-    function lost() { state(wasOpen ? 'reconnecting' : 'connecting', wasOpen ? 'reconnecting' : 'connecting'); }
-
-    // Twice as long each time, and nobody at the same moment as everybody else.
-    function later(what) {
-        setTimeout(what, retryMs * (0.5 + Math.random()));
-        retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
-    }
-
-    function listen() {
-        var from = '&last_event_id=' + encodeURIComponent(cursor);
-        var source = new EventSource(push + 'events' + query('&format=json' + from));
-        var patience = setTimeout(failed, OPEN_MS);
-
-        function failed() {
-            clearTimeout(patience);
-            source.close();
-            if (streams || Date.now() - began < OPEN_MS) { later(listen); } else { poll(); }
-        }
-        lost();
-        source.onopen = function () {
-            clearTimeout(patience);
-            streams = true;
-            opened('open', 'connected');
-        };
-        source.onerror = function () {
-            lost();
-            if (source.readyState === EventSource.CLOSED) { failed(); }
-        };
-        source.onmessage = function (e) { took(JSON.parse(e.data)); };
-        source.addEventListener('bellpush-gap', function (e) { gap(JSON.parse(e.data)); });
-    }
-
-    // One question: then(answer), or a little later failed().
-    function ask(from, then, failed) {
-        var xhr = new XMLHttpRequest();
-        function wrong() { lost(); later(failed); }
-        xhr.open('GET', push + 'poll' + query(from));
-        xhr.timeout = 60000;
-        xhr.onerror = xhr.ontimeout = wrong;
-        xhr.onload = function () {
-            var answer = null;
-            try { answer = xhr.status === 200 ? JSON.parse(xhr.responseText) : null; } catch (e) { /* wrong */ }
-            if (!answer) { wrong(); return; }
-            answer.events.forEach(took);
-            cursor = answer.next;
-            $('cursor').textContent = cursor;
-            then(answer);
-        };
-        xhr.send();
-    }
-
-    // The first question is not held, so that we soon know whether there is anybody.
-    function poll() {
-        var held = $('state').getAttribute('data-state') === 'polling';
-        ask('&since=' + encodeURIComponent(cursor) + (held ? '&wait=25' : '&wait=0'), function (answer) {
-            opened('polling', 'connected by long-poll');
-            setTimeout(poll, held ? answer.retry || 0 : 0);
-        }, poll);
-    }
-
-    function start() {
-        ask('&wait=0&since=' + PAST, function () {
-            live = true; // so far it was the past
-            began = Date.now();
-            if (window.EventSource) { listen(); } else { poll(); }
-        }, start);
     }
 
     // ---- events ---------------------------------------------------------------------------------
@@ -128,22 +55,16 @@
     function gap(told) {
         $('gap').textContent = (GAPS[told.reason] || GAPS.unknown) + ' Going on after ' + told.next + '.';
         $('gap').hidden = false;
-        cursor = told.next;
     }
 
     function took(event) {
-        if (event.type === 'bellpush-gap') { gap(event); return; }
-        if (seen[event.id]) { return; }
-        seen[event.id] = true;
-        if (seenOrder.push(event.id) > 2 * ROWS) { delete seen[seenOrder.shift()]; }
-        cursor = event.id;
-
         var now = Date.now(), data = null;
         try { data = JSON.parse(event.data); } catch (e) { /* text, then */ }
         var fields = data && (data.new || data.old || data); // {"op": …, "table": …, "new": {…}}
         var id = fields && fields.id;
         var kind = String(event.type || data && data.op || 'event');
-        var row = { event: event, kind: kind.toLowerCase(), fields: fields, age: live ? Math.max(0, now - Date.parse(event.time)) : null };
+        var time = Date.parse(event.time), past = time < began && now - opened < PAST_MS;
+        var row = { event: event, kind: kind.toLowerCase(), fields: fields, age: past ? null : Math.max(0, now - time) };
         if (id !== undefined && id !== null) {
             row.order = id;
             if (row.kind === 'insert') { arrived(id, 'back', performance.now()); }
@@ -196,7 +117,7 @@
         fresh.forEach(function (row) { body.insertBefore(tr(row), body.firstChild); });
         while (body.children.length > ROWS) { body.removeChild(body.lastChild); }
         $('count').textContent = count;
-        $('cursor').textContent = cursor;
+        $('cursor').textContent = last.event.id;
         if (last.age !== null) {
             $('latency').textContent = ms(last.age);
             $('spoken').textContent = 'New: ' + body.firstChild.querySelector('strong').textContent;
@@ -271,6 +192,6 @@
         };
     });
 
-    lost();
-    start();
+    onState({});
+    bellpush(set.push, { topics: [topic], since: PAST, ws: set.ws }).on('#', took).on('gap', gap).on('state', onState);
 }());
