@@ -362,7 +362,8 @@ void front_free(struct front *f)
         return;
     process_stop(f->server, STOP_MS);
     process_stop(f->keeper, STOP_MS);
-    process_stop(f->sidecar, STOP_MS);
+    if (f->sidecar && process_stop(f->sidecar, STOP_MS) != 0) /* it crashed, or lost memory */
+        give_up(f, "has a sidecar that ended in", "trouble");
     free(f->folder);
     free(f->worker);
     free(f);

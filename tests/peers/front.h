@@ -41,7 +41,8 @@ struct front;
 
 /* Start and wait until /ready says 200; gives.  On failure shows the logs and ends the program. */
 struct front *front_start(const struct front_spec *);
-void front_free(struct front *); /* NULL: nothing happens */
+/* NULL: nothing happens.  A sidecar that ends with anything but success ends the program. */
+void front_free(struct front *);
 
 int front_port(const struct front *);
 pid_t front_server(const struct front *);

@@ -247,7 +247,7 @@ START_TEST(two_hundred_websockets_hear_each_event_once)
     for (size_t i = 0; i < CROWD; i++)
         expect_hello(all[i]);
     for (int n = 1; n <= 3; n++) {
-        char data[8];
+        char data[16];
         snprintf(data, sizeof data, "%d", n);
         web_publish_numbers(topic, n, n);
         for (size_t i = 0; i < CROWD; i++)
