@@ -23,7 +23,7 @@ enum { READ_STEP = 65536 };
 
 struct ws_client {
     int fd;
-    bool answered, closed; /* the head of the answer is here; nothing more will come */
+    bool answered, closed, reset; /* the head of the answer is here; nothing more will come */
     int status;
     char *head, *value;
     bool deflates;
@@ -232,6 +232,7 @@ static void send_some(struct ws_client *c)
 {
     while (c->fd >= 0 && c->out_off < c->out.len) {
         ssize_t n = send(c->fd, c->out.at + c->out_off, c->out.len - c->out_off, MSG_NOSIGNAL);
+        c->reset |= n < 0 && errno == ECONNRESET;
         if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) /* something may still be read */
             c->out_off = c->out.len;
         if (n < 0)
@@ -254,6 +255,7 @@ static void take_some(struct ws_client *c)
         ssize_t n = recv(c->fd, c->in.at + c->in.len, READ_STEP, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOTCONN))
             break;
+        c->reset |= n < 0 && errno == ECONNRESET;
         if (n <= 0)
             lose(c);
         else
@@ -458,6 +460,11 @@ bool ws_client_gone(struct ws_client *c, int64_t ms)
 bool ws_client_over(const struct ws_client *c)
 {
     return c->closed && c->in_off == c->in.len;
+}
+
+bool ws_client_was_reset(const struct ws_client *c)
+{
+    return c->reset;
 }
 
 int ws_client_status(const struct ws_client *c)

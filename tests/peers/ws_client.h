@@ -77,6 +77,8 @@ bool ws_client_hear(struct ws_client *, struct ws_message *, int64_t ms);
 
 /* Read until the server has closed the connection, dropping messages; false: not within ms. */
 bool ws_client_gone(struct ws_client *, int64_t ms);
+/* Was it torn down, so that what was said last might have been lost? */
+bool ws_client_was_reset(const struct ws_client *);
 /* Is it closed, and everything that came looked at? */
 bool ws_client_over(const struct ws_client *);
 /* Of its close frame: the code (0: none came; 1005: it was empty) and the reason. */

@@ -276,6 +276,22 @@ START_TEST(what_was_said_before_a_close_is_answered_before_it)
 }
 END_TEST
 
+/* A server that closed at once would reset the connection, and take its own last words back. */
+START_TEST(who_is_refused_amid_a_flood_hears_why)
+{
+    struct ws_client *c = ws_site_client();
+    struct buf flood = BUF_EMPTY;
+
+    ws_frame_put(&flood, FRAME_TEXT, FRAME_BARE, SLICE("no mask"));
+    for (size_t i = 0; i < 4000; i++)
+        ws_frame_put(&flood, FRAME_TEXT, 0, SLICE("nobody hears this, and nobody hears that"));
+    ws_client_bytes(c, buf_slice(&flood));
+    ck_assert(ws_client_push(c, WS_DEADLINE_MS));
+    ws_must_close(c, 1002);
+    buf_fini(&flood);
+}
+END_TEST
+
 /* One connection's death is its own. */
 START_TEST(who_breaks_a_rule_disturbs_nobody)
 {
@@ -341,5 +357,6 @@ SUITE(ws_echo)
     tcase_add_test(tc, too_large_is_refused_by_its_head);
     tcase_add_test(tc, a_close_is_answered_with_its_code_and_ends_the_connection);
     tcase_add_test(tc, what_was_said_before_a_close_is_answered_before_it);
+    tcase_add_test(tc, who_is_refused_amid_a_flood_hears_why);
     tcase_add_test(tc, who_breaks_a_rule_disturbs_nobody);
 }

@@ -155,6 +155,7 @@ void ws_must_close(struct ws_client *c, unsigned code)
     ck_assert_msg(ws_client_gone(c, WS_DEADLINE_MS), "it stays; code %u", ws_client_code(c));
     ck_assert_ptr_eq(ws_client_wrong(c), NULL);
     ck_assert_uint_eq(ws_client_code(c), code);
+    ck_assert(!ws_client_was_reset(c));
     ws_client_free(c);
 }
 
