@@ -30,6 +30,7 @@ struct sidecar {
     struct tls_context *tls;           /* NULL: spoken nowhere */
     struct files *files;               /* NULL: none */
     const struct workers_seat *seat;   /* NULL: the only process */
+    struct log log;                    /* of who looks after workers */
     struct porch *porch;
     struct ws_share sockets;
     void (*freed)(void *arg); /* the porch is, too */
@@ -174,6 +175,8 @@ static int work(void *arg, const struct workers_seat *seat)
     struct sidecar *d = arg;
 
     d->seat = seat;
+    if (d->tls) /* while we may: the first process has read them long ago, perhaps */
+        tls_context_refresh(d->tls, &d->log);
     for (size_t i = 0; i < d->listening.n; i++) {
         struct listen_socket *s = &d->listening.at[i];
         if (listen_is_for(s, seat->index, (size_t)d->life.conf.workers))
@@ -192,25 +195,25 @@ static void on_hand_over(void *arg, bool yes)
 static int look_after_workers(struct sidecar *d, char **argv)
 {
     const struct conf *conf = &d->life.conf;
-    struct log log;
+    struct log *log = &d->log;
     struct workers_ask ask = { .n = (size_t)conf->workers,
                                .argv = argv,
-                               .log = &log,
+                               .log = log,
                                .stop_ms = conf->drain_ms + KILL_MS,
                                .work = work,
                                .hand_over = on_hand_over,
                                .arg = d };
 
-    if (log_open(&log, conf->log_file, LOG_INFO) != RC_OK)
+    if (log_open(log, conf->log_file, LOG_INFO) != RC_OK)
         fprintf(stderr, "bellpushd: cannot write log_file %s: %s\n", conf->log_file,
                 strerror(errno));
     if (*conf->log_file)
         privileges_give(&d->privileges, conf->log_file);
     if (geteuid() == 0 && !d->privileges.change)
-        log_warn(&log, "everything runs as root: set `user`");
-    log_info(&log, "bellpushd " BELLPUSH_VERSION " looks after %zu workers", ask.n);
+        log_warn(log, "everything runs as root: set `user`");
+    log_info(log, "bellpushd " BELLPUSH_VERSION " looks after %zu workers", ask.n);
     int status = workers_run(&ask);
-    log_close(&log);
+    log_close(log);
     return status;
 }
 

@@ -185,7 +185,7 @@ void tls_context_free(struct tls_context *x)
 
 /* ---- looking after them ---------------------------------------------------------------------- */
 
-static void warn_of_expiry(const struct tls_context *x)
+static void warn_of_expiry(const struct tls_context *x, const struct log *log)
 {
     const ASN1_TIME *end = X509_get0_notAfter(SSL_CTX_get0_certificate(x->ssl));
     int days = 0, seconds = 0;
@@ -193,33 +193,37 @@ static void warn_of_expiry(const struct tls_context *x)
     if (ASN1_TIME_diff(&days, &seconds, NULL, end) != 1)
         return;
     if (days < 0 || seconds < 0)
-        log_warn(&x->server->log, "tls_certificate: %s has expired", x->certificate.path);
+        log_warn(log, "tls_certificate: %s has expired", x->certificate.path);
     else if (days * 24 * 3600 < EXPIRES_SOON_S)
-        log_warn(&x->server->log, "tls_certificate: %s expires in %d days", x->certificate.path,
-                 days);
+        log_warn(log, "tls_certificate: %s expires in %d days", x->certificate.path, days);
 }
 
-static void read_again(struct tls_context *x)
+static void read_again(struct tls_context *x, const struct log *log)
 {
     struct buf error = BUF_EMPTY;
     bool good = load(x, &error);
     int len = (int)(error.len > 0 ? error.len - 1 : 0); /* without the newline */
 
     if (good)
-        log_info(&x->server->log, "tls_certificate: %s has been read again", x->certificate.path);
+        log_info(log, "tls_certificate: %s has been read again", x->certificate.path);
     else
-        log_error(&x->server->log, "%.*s; the old certificate stays", len, error.at);
+        log_error(log, "%.*s; the old certificate stays", len, error.at);
     buf_fini(&error);
     if (good)
-        warn_of_expiry(x);
+        warn_of_expiry(x, log);
+}
+
+void tls_context_refresh(struct tls_context *x, const struct log *log)
+{
+    if (has_changed(&x->certificate) || has_changed(&x->key))
+        read_again(x, log);
 }
 
 static void on_look(struct alarm *alarm)
 {
     struct tls_context *x = CONTAINER(alarm, struct tls_context, look);
 
-    if (has_changed(&x->certificate) || has_changed(&x->key))
-        read_again(x);
+    tls_context_refresh(x, &x->server->log);
     alarm_set(x->server->wheel, &x->look, x->look_ms, on_look);
 }
 
@@ -233,12 +237,12 @@ void tls_context_watch(struct tls_context *x, struct server *server, uint64_t lo
 {
     x->server = server;
     x->look_ms = look_ms;
-    warn_of_expiry(x);
+    warn_of_expiry(x, &server->log);
     on_look(&x->look); /* it may have been read long ago, by the process that has made this one */
 }
 
 void tls_context_reload(struct tls_context *x)
 {
     if (x->server)
-        read_again(x);
+        read_again(x, &x->server->log);
 }

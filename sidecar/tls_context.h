@@ -23,6 +23,9 @@ struct tls_context *tls_context_new(const char *certificate, const char *key,
                                     struct buf *error) MUST_USE;
 void tls_context_free(struct tls_context *); /* no connection is left; NULL: nothing happens */
 
+/* Read them again if they have changed: now. */
+void tls_context_refresh(struct tls_context *, const struct log *);
+
 /* From now on, look at the files so often. */
 enum { TLS_LOOK_MS = 5 * 1000 };
 void tls_context_watch(struct tls_context *, struct server *, uint64_t look_ms);

@@ -32,7 +32,8 @@ enum {
     PIDS_TEXT_MAX = 12 * OLD_MAX,
 };
 
-static const char handed_workers[] = "BELLPUSHD_WORKERS"; /* pids, separated by commas */
+/* Pids, separated by commas; below 0: of those that have been told to stop. */
+static const char handed_workers[] = "BELLPUSHD_WORKERS";
 
 struct worker {
     pid_t pid; /* 0: none */
@@ -42,13 +43,18 @@ struct worker {
     int64_t again_ms; /* so long the last pause was; 0: none */
 };
 
+/* One of a generation before. */
+struct old {
+    pid_t pid; /* 0: none */
+    bool told; /* to stop; twice would mean at once */
+};
+
 struct crew {
     const struct workers_ask *ask;
     struct worker workers[WORKERS_MAX];
-    pid_t old[OLD_MAX]; /* of the generation before, 0: none */
-    bool old_told;      /* they have been told to stop */
-    pid_t check;        /* asks whether the new configuration is good; 0: none */
-    bool check_again;   /* it may have changed since */
+    struct old old[OLD_MAX];
+    pid_t check;      /* asks whether the new configuration is good; 0: none */
+    bool check_again; /* it may have changed since */
     int signals, ready_in, ready_out;
     bool served; /* somebody has been ready */
     bool stopping, failed;
@@ -84,14 +90,14 @@ static void signal_workers(const struct crew *c, int number)
 static void signal_old(const struct crew *c, int number)
 {
     for (size_t i = 0; i < OLD_MAX; i++)
-        if (c->old[i])
-            kill(c->old[i], number);
+        if (c->old[i].pid)
+            kill(c->old[i].pid, number);
 }
 
 static bool has_old(const struct crew *c)
 {
     for (size_t i = 0; i < OLD_MAX; i++)
-        if (c->old[i])
+        if (c->old[i].pid)
             return true;
     return false;
 }
@@ -221,11 +227,20 @@ static void on_worker_died(struct crew *c, size_t index, int status)
 
 static void tell_old(struct crew *c)
 {
-    if (c->old_told || !has_old(c) || !all_ready(c))
+    size_t n = 0;
+
+    if (!all_ready(c))
         return;
-    log_info(c->ask->log, "the new workers serve; those of before drain");
-    signal_old(c, SIGTERM);
-    c->old_told = true;
+    for (size_t i = 0; i < OLD_MAX; i++) {
+        struct old *o = &c->old[i];
+        if (!o->pid || o->told)
+            continue;
+        kill(o->pid, SIGTERM);
+        o->told = true;
+        n++;
+    }
+    if (n > 0)
+        log_info(c->ask->log, "the new workers serve; %zu of before drain", n);
 }
 
 /* ---- the program takes its own place --------------------------------------------------------- */
@@ -299,7 +314,7 @@ static void take_own_place(struct crew *c)
     const char *path = program_path();
 
     for (size_t i = 0; i < OLD_MAX; i++)
-        put_pid(pids, sizeof(pids), c->old[i]);
+        put_pid(pids, sizeof(pids), c->old[i].told ? -c->old[i].pid : c->old[i].pid);
     for (size_t i = 0; i < c->ask->n; i++)
         put_pid(pids, sizeof(pids), c->workers[i].pid);
     log_info(c->ask->log, "restart: %s takes its own place", path);
@@ -333,9 +348,12 @@ static void take_handed(struct crew *c)
     for (size_t i = 0; i < OLD_MAX && rest.len > 0; i++) {
         const char *comma = memchr(rest.at, ',', rest.len);
         struct slice one = { rest.at, comma ? (size_t)(comma - rest.at) : rest.len };
-        if (number_parse(one, INT32_MAX, &pid) == RC_OK)
-            c->old[i] = (pid_t)pid;
         size_t step = one.len + (comma ? 1 : 0);
+        c->old[i].told = one.len > 0 && one.at[0] == '-';
+        if (c->old[i].told)
+            one = (struct slice){ one.at + 1, one.len - 1 };
+        if (number_parse(one, INT32_MAX, &pid) == RC_OK)
+            c->old[i].pid = (pid_t)pid;
         rest = (struct slice){ rest.at + step, rest.len - step };
     }
     unsetenv(handed_workers);
@@ -355,8 +373,8 @@ static void reap(struct crew *c)
             if (pid == c->workers[i].pid)
                 on_worker_died(c, i, status);
         for (size_t i = 0; i < OLD_MAX; i++)
-            if (pid == c->old[i])
-                c->old[i] = 0;
+            if (pid == c->old[i].pid)
+                c->old[i].pid = 0;
     }
 }
 

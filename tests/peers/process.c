@@ -350,7 +350,9 @@ char *file_read(const char *path)
 void file_write(const char *path, struct slice text)
 {
     FILE *file = fopen(path, "w");
-    if (!file || fwrite(text.at, 1, text.len, file) != text.len || fclose(file))
+    bool written = file && (text.len == 0 || fwrite(text.at, 1, text.len, file) == text.len);
+
+    if (!written || fclose(file))
         give_up("cannot write", path);
 }
 

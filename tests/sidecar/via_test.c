@@ -26,6 +26,7 @@ static struct {
     struct porch *porch;
     struct via_door door;
     struct tls_context *tls;
+    char *pem, *key;
     struct sockaddr_un name;
     size_t much; /* bytes still to be sent */
     uint8_t next;
@@ -119,9 +120,10 @@ static void stand_open(bool proxy, bool tls)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (tls) {
-        char *pem = text_of("%s/a.pem", dir), *key = text_of("%s/a.key", dir);
         certificate_make(dir, "a", 30);
-        stand.tls = tls_context_new(pem, key, &error);
+        stand.pem = text_of("%s/a.pem", dir);
+        stand.key = text_of("%s/a.key", dir);
+        stand.tls = tls_context_new(stand.pem, stand.key, &error);
         ck_assert_msg(stand.tls != NULL, "%.*s", (int)error.len, error.at);
     }
     stand.door = (struct via_door){ .proxy = proxy, .tls = stand.tls };
@@ -156,6 +158,8 @@ static void stand_close(void)
     ck_assert_int_eq(uv_loop_close(&stand.loop), 0);
     conf_fini(&stand.conf);
     tls_context_free(stand.tls);
+    free(stand.pem);
+    free(stand.key);
 }
 
 /* One turn of the loop, and a moment for the kernel. */

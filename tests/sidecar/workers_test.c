@@ -514,6 +514,56 @@ START_TEST(streams_of_before_end_politely)
 }
 END_TEST
 
+/* A file that its reader takes slowly is under way for longer than a restart takes. */
+START_TEST(who_drains_is_not_hurried_by_another_restart)
+{
+    enum { LARGE = 8 * 1024 * 1024 };
+    char *www = text_of("%s/www", dir), *file = text_of("%s/www/large", dir);
+    char *large = calloc(1, LARGE), bytes[REPLY_MAX];
+    static const char ask[] = "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    size_t got = 0;
+    ssize_t n;
+
+    ck_assert_int_eq(mkdir(www, 0755), 0);
+    file_write(file, (struct slice){ large, LARGE });
+    file_write(conf_path, SLICE("drain = 60s\n"));
+    pid_t pid = start_with("127.0.0.1:0", "1", "--www", www);
+    struct family f = expect_family(pid, 1, NULL);
+    int fd = connect_to(port_of());
+    ck_assert_int_eq(send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL), sizeof(ask) - 1);
+    ck_assert_int_eq(recv(fd, bytes, 1, MSG_PEEK), 1);
+    pid_t first = f.before[0];
+    for (size_t i = 0; i < 3; i++) { /* the first stays among the children */
+        f.before[0] = 0;
+        kill(pid, SIGUSR2);
+        char *said = text_of("%zu of before drain", (size_t)1);
+        for (int64_t end = now_ms() + DEADLINE_MS; now_ms() < end; poll(NULL, 0, 5)) {
+            char *log = file_read(log_path);
+            size_t times = 0;
+            for (const char *at = log; (at = strstr(at, said)); at++)
+                times++;
+            free(log);
+            if (times == i + 1)
+                break;
+        }
+        free(said);
+    }
+    ck_assert_int_eq(kill(first, 0), 0);
+    while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+        got += (size_t)n;
+    ck_assert_int_eq(n, 0);
+    ck_assert_uint_gt(got, LARGE);
+    f.before[0] = first;
+    f.n_before = 1;
+    expect_family(pid, 1, &f);
+    close(fd);
+    free(large);
+    free(www);
+    free(file);
+    expect_stop(pid);
+}
+END_TEST
+
 START_TEST(alone_it_does_not_mind_the_signal)
 {
     char reply[REPLY_MAX];
@@ -615,6 +665,7 @@ SUITE(workers)
     tcase_add_test(tc, a_restart_reads_the_configuration_and_may_change_the_number_of_workers);
     tcase_add_test(tc, a_configuration_that_is_not_good_changes_nothing);
     tcase_add_test(tc, streams_of_before_end_politely);
+    tcase_add_test(tc, who_drains_is_not_hurried_by_another_restart);
     tcase_add_test(tc, alone_it_does_not_mind_the_signal);
     tcase_add_test(tc, root_becomes_somebody_else_when_all_is_open);
     tcase_add_test(tc, who_is_not_root_cannot_become_another);
