@@ -115,9 +115,8 @@ static enum rc read_target(struct slice target, struct http1_head *head, struct 
     size_t scheme = scheme_len(target), end = 0;
 
     *authority = SLICE_NONE;
-    for (size_t i = 0; i < target.len; i++)
-        if (target.at[i] <= ' ' || target.at[i] >= 0x7F || target.at[i] == '#')
-            return refuse(fault, 400, why);
+    if (target.len > 0 && memchr(target.at, '#', target.len))
+        return refuse(fault, 400, why);
     if (slice_is(target, SLICE("*")) && slice_is(head->method, SLICE("OPTIONS"))) {
         head->path = target;
         head->query = SLICE_NONE;

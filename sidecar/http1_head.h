@@ -44,7 +44,8 @@ struct http1_head {
 bool http1_is_token(unsigned char);
 bool http1_is_value(unsigned char);
 
-/* Only the first line, without CR LF.  RC_SYNTAX: *fault says what to answer. */
+/* Only the first line, without CR LF: visible ASCII and blanks.  RC_SYNTAX: *fault says what to
+   answer. */
 enum rc http1_line_read(struct slice line, struct http1_head *, struct http1_fault *fault) MUST_USE;
 
 /*
