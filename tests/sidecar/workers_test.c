@@ -18,94 +18,37 @@
 #include <unistd.h>
 
 #include "tests/peers/process.h"
+#include "tests/sidecar/daemon.h"
 #include "tests/suite.h"
 
-enum { DEADLINE_MS = 20000, REPLY_MAX = 16384, CHILDREN_MAX = 16 };
+enum { REPLY_MAX = 16384, CHILDREN_MAX = 16 };
 
 #define AWAY "BELLPUSH_DATABASE=host=/nonexistent dbname=none"
 #define ASK  "GET /push/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
-static char *dir, *log_path, *conf_path, *socket_path;
-static const char *program;
-
 static void set_up(void)
 {
-    program = getenv("BELLPUSH_TEST_DAEMON");
-    ck_assert_msg(program && access(program, X_OK) == 0, "set BELLPUSH_TEST_DAEMON");
-    dir = temp_folder("workers");
-    log_path = text_of("%s/log", dir);
-    conf_path = text_of("%s/bellpush.conf", dir);
-    socket_path = text_of("%s/socket", dir);
-    file_write(conf_path, SLICE("drain = 2s\n"));
-    file_write(log_path, SLICE_NONE);
-}
-
-static void tear_down(void)
-{
-    free(dir);
-    free(log_path);
-    free(conf_path);
-    free(socket_path);
+    daemon_set_up("workers");
+    file_write(the_daemon.conf, SLICE("drain = 2s\n"));
 }
 
 /* ---- the program ----------------------------------------------------------------------------- */
-
-static bool is_logged(void *arg)
-{
-    char *log = file_read(log_path);
-    bool is = log && strstr(log, arg);
-
-    free(log);
-    return is;
-}
-
-static void expect_logged(const char *text)
-{
-    ck_assert_msg(wait_until(is_logged, (void *)(uintptr_t)text, DEADLINE_MS),
-                  "no '%s' in the log: %s", text, file_read(log_path));
-}
 
 static pid_t start_with(const char *address, const char *workers, const char *option,
                         const char *value)
 {
     pid_t pid = process_start(&(struct process_spec){
-        .argv = (const char *const[]){ program, "--config", conf_path, "--listen", address,
-                                       "--workers", workers, option, value, NULL },
+        .argv = (const char *const[]){ the_daemon.program, "--config", the_daemon.conf, "--listen",
+                                       address, "--workers", workers, option, value, NULL },
         .env = (const char *const[]){ AWAY, NULL },
-        .log = log_path });
-    expect_logged("listening on ");
+        .log = the_daemon.log });
+    daemon_expect_logged("listening on ");
     return pid;
 }
 
 static pid_t start(const char *address, const char *workers)
 {
     return start_with(address, workers, NULL, NULL);
-}
-
-static void expect_end(pid_t pid, int wanted)
-{
-    int status = 0;
-
-    ck_assert_msg(process_wait(pid, DEADLINE_MS, &status), "it does not end");
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == wanted, "status %x; log: %s", status,
-                  file_read(log_path));
-}
-
-static void expect_stop(pid_t pid)
-{
-    kill(pid, SIGTERM);
-    expect_end(pid, 0);
-}
-
-static int port_of(void)
-{
-    char *log = file_read(log_path), *at = strstr(log, "listening on http:127.0.0.1:");
-    int port = 0;
-
-    ck_assert_ptr_nonnull(at);
-    ck_assert_int_eq(sscanf(at, "listening on http:127.0.0.1:%d", &port), 1);
-    free(log);
-    return port;
 }
 
 /* ---- clients --------------------------------------------------------------------------------- */
@@ -119,7 +62,7 @@ static int connect_to(int port)
     struct sockaddr_un un = { .sun_family = AF_UNIX };
     int fd = socket(port ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    snprintf(un.sun_path, sizeof(un.sun_path), "%s", socket_path);
+    snprintf(un.sun_path, sizeof(un.sun_path), "%s", the_daemon.socket);
     if (connect(fd, port ? (struct sockaddr *)&in : (struct sockaddr *)&un,
                 port ? sizeof(in) : sizeof(un)) == 0)
         return fd;
@@ -202,8 +145,8 @@ static struct family expect_family(pid_t first, size_t wanted, const struct fami
         memcpy(f.before, but->before, sizeof(f.before));
         f.n_before = but->n_before;
     }
-    ck_assert_msg(wait_until(is_family, &f, DEADLINE_MS), "not %zu children; log: %s", wanted,
-                  file_read(log_path));
+    ck_assert_msg(wait_until(is_family, &f, DAEMON_DEADLINE_MS), "not %zu children; log: %s",
+                  wanted, file_read(the_daemon.log));
     f.n_before = process_children(first, f.before, CHILDREN_MAX);
     return f;
 }
@@ -214,7 +157,7 @@ START_TEST(workers_share_a_port)
 {
     char reply[REPLY_MAX];
     pid_t pid = start("127.0.0.1:0", "2"), one = 0;
-    int port = port_of();
+    int port = daemon_port();
     bool both = false;
 
     for (int i = 0; i < 200 && !both; i++) {
@@ -225,7 +168,7 @@ START_TEST(workers_share_a_port)
         one = by;
     }
     ck_assert(both);
-    expect_stop(pid);
+    daemon_expect_stop(pid);
     ck_assert_int_lt(connect_to(port), 0);
 }
 END_TEST
@@ -233,13 +176,13 @@ END_TEST
 START_TEST(workers_share_a_unix_socket_whose_file_goes_with_the_first_process)
 {
     char reply[REPLY_MAX];
-    pid_t pid = start(socket_path, "3");
+    pid_t pid = start(the_daemon.socket, "3");
 
     expect_family(pid, 3, NULL);
     for (int i = 0; i < 50; i++)
         expect_answer(0, reply);
-    expect_stop(pid);
-    ck_assert_int_ne(access(socket_path, F_OK), 0);
+    daemon_expect_stop(pid);
+    ck_assert_int_ne(access(the_daemon.socket, F_OK), 0);
 }
 END_TEST
 
@@ -247,7 +190,7 @@ START_TEST(a_worker_that_dies_is_replaced)
 {
     char reply[REPLY_MAX];
     pid_t pid = start("127.0.0.1:0", "2");
-    int port = port_of();
+    int port = daemon_port();
     struct family f = expect_family(pid, 2, NULL);
 
     expect_answer(port, reply);
@@ -257,22 +200,22 @@ START_TEST(a_worker_that_dies_is_replaced)
         kill(f.before[0], SIGKILL);
         f = expect_family(pid, 2, &one);
     }
-    expect_logged("was killed by signal 9; another begins in 0.1 s");
-    expect_logged("was killed by signal 9; another begins in 0.2 s"); /* later and later */
+    daemon_expect_logged("was killed by signal 9; another begins in 0.1 s");
+    daemon_expect_logged("was killed by signal 9; another begins in 0.2 s"); /* later and later */
     expect_answer(port, reply);
-    expect_stop(pid);
+    daemon_expect_stop(pid);
 }
 END_TEST
 
 START_TEST(workers_that_never_serve_end_it)
 {
-    file_write(conf_path, SLICE("database = host=a nonsense=b\n"));
+    file_write(the_daemon.conf, SLICE("database = host=a nonsense=b\n"));
     pid_t pid = process_start(&(struct process_spec){
-        .argv = (const char *const[]){ program, "--config", conf_path, "--listen", "127.0.0.1:0",
-                                       "--workers", "2", NULL },
-        .log = log_path });
-    expect_end(pid, 1);
-    expect_logged("before anybody served: giving up");
+        .argv = (const char *const[]){ the_daemon.program, "--config", the_daemon.conf, "--listen",
+                                       "127.0.0.1:0", "--workers", "2", NULL },
+        .log = the_daemon.log });
+    daemon_expect_end(pid, 1);
+    daemon_expect_logged("before anybody served: giving up");
 }
 END_TEST
 
@@ -282,12 +225,12 @@ START_TEST(workers_do_not_outlive_the_first_process)
     struct family f = expect_family(pid, 2, NULL);
     char reply[REPLY_MAX];
 
-    expect_answer(port_of(), reply);
+    expect_answer(daemon_port(), reply);
     kill(pid, SIGKILL);
-    ck_assert(process_wait(pid, DEADLINE_MS, NULL));
+    ck_assert(process_wait(pid, DAEMON_DEADLINE_MS, NULL));
     for (size_t i = 0; i < 2; i++) {
         char *proc = text_of("/proc/%d/exe", (int)f.before[i]), exe[10];
-        for (int64_t end = now_ms() + DEADLINE_MS; readlink(proc, exe, sizeof(exe)) > 0;) {
+        for (int64_t end = now_ms() + DAEMON_DEADLINE_MS; readlink(proc, exe, sizeof(exe)) > 0;) {
             ck_assert_int_lt(now_ms(), end);
             poll(NULL, 0, 5);
         }
@@ -299,24 +242,24 @@ END_TEST
 START_TEST(a_port_that_another_one_shares_out_is_in_use)
 {
     pid_t pid = start("127.0.0.1:0", "2");
-    char *address = text_of("127.0.0.1:%d", port_of());
+    char *address = text_of("127.0.0.1:%d", daemon_port());
 
     expect_family(pid, 2, NULL);
     for (int workers = 0; workers < 3; workers++) {
         char *n = text_of("%d", workers);
-        ck_assert_int_eq(
-            process_run(
-                &(struct process_spec){ .argv = (const char *const[]){ program, "--listen", address,
-                                                                       "--workers", n, NULL },
-                                        .env = (const char *const[]){ AWAY, NULL },
-                                        .log = log_path },
-                DEADLINE_MS),
-            1);
+        ck_assert_int_eq(process_run(
+                             &(struct process_spec){
+                                 .argv = (const char *const[]){ the_daemon.program, "--listen",
+                                                                address, "--workers", n, NULL },
+                                 .env = (const char *const[]){ AWAY, NULL },
+                                 .log = the_daemon.log },
+                             DAEMON_DEADLINE_MS),
+                         1);
         free(n);
     }
-    expect_logged("Address already in use");
+    daemon_expect_logged("Address already in use");
     free(address);
-    expect_stop(pid);
+    daemon_expect_stop(pid);
 }
 END_TEST
 
@@ -351,16 +294,6 @@ static pid_t start_client(int port)
     _exit(n > 100 ? 0 : 2);
 }
 
-static void expect_content(pid_t client)
-{
-    int status = 0;
-
-    kill(client, SIGUSR1);
-    ck_assert(process_wait(client, DEADLINE_MS, &status));
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "client: %x; log: %s", status,
-                  file_read(log_path));
-}
-
 static void restart_under(pid_t pid, int port)
 {
     struct family f = expect_family(pid, 2, NULL);
@@ -374,21 +307,21 @@ static void restart_under(pid_t pid, int port)
     struct family one = { .first = pid, .wanted = 2, .before = { f.before[1] }, .n_before = 1 };
     expect_family(pid, 2, &one);
     for (size_t i = 0; i < LENGTH(clients); i++)
-        expect_content(clients[i]);
-    expect_stop(pid);
+        daemon_expect_content(clients[i]);
+    daemon_expect_stop(pid);
 }
 
 START_TEST(a_restart_loses_no_connection_attempt)
 {
     pid_t pid = start("127.0.0.1:0", "2");
-    restart_under(pid, port_of());
+    restart_under(pid, daemon_port());
 }
 END_TEST
 
 START_TEST(nor_on_a_unix_socket)
 {
-    restart_under(start(socket_path, "2"), 0);
-    ck_assert_int_ne(access(socket_path, F_OK), 0);
+    restart_under(start(the_daemon.socket, "2"), 0);
+    ck_assert_int_ne(access(the_daemon.socket, F_OK), 0);
 }
 END_TEST
 
@@ -406,12 +339,12 @@ START_TEST(nor_on_sockets_of_systemd)
         .argv = (const char *const[]){ "sh", "-c",
                                        "exec 3<&0; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --config "
                                        "\"$1\" --workers 2",
-                                       program, conf_path, NULL },
+                                       the_daemon.program, the_daemon.conf, NULL },
         .env = (const char *const[]){ AWAY, NULL },
-        .log = log_path,
+        .log = the_daemon.log,
         .stdin_fd = fd });
     close(fd);
-    expect_logged("started by systemd");
+    daemon_expect_logged("started by systemd");
     restart_under(pid, ntohs(in.sin_port));
 }
 END_TEST
@@ -419,21 +352,22 @@ END_TEST
 START_TEST(a_restart_reads_the_configuration_and_may_change_the_number_of_workers)
 {
     char reply[REPLY_MAX];
-    char *conf = text_of("workers = 1\nlisten_http = 127.0.0.1:0, %s\n", socket_path);
+    char *conf = text_of("workers = 1\nlisten_http = 127.0.0.1:0, %s\n", the_daemon.socket);
 
-    file_write(conf_path, slice_of(conf));
+    file_write(the_daemon.conf, slice_of(conf));
     free(conf);
     pid_t pid = process_start(&(struct process_spec){
-        .argv = (const char *const[]){ program, "--config", conf_path, NULL },
+        .argv = (const char *const[]){ the_daemon.program, "--config", the_daemon.conf, NULL },
         .env = (const char *const[]){ AWAY, NULL },
-        .log = log_path });
-    expect_logged("listening on ");
-    int port = port_of();
+        .log = the_daemon.log });
+    daemon_expect_logged("listening on ");
+    int port = daemon_port();
     struct family f = expect_family(pid, 1, NULL);
     static const char *const numbers[] = { "4", "2", "3" };
     for (size_t i = 0; i < LENGTH(numbers); i++) {
-        conf = text_of("workers = %s\nlisten_http = 127.0.0.1:0, %s\n", numbers[i], socket_path);
-        file_write(conf_path, slice_of(conf));
+        conf =
+            text_of("workers = %s\nlisten_http = 127.0.0.1:0, %s\n", numbers[i], the_daemon.socket);
+        file_write(the_daemon.conf, slice_of(conf));
         free(conf);
         kill(pid, SIGUSR2);
         f = expect_family(pid, strtoul(numbers[i], NULL, 10), &f);
@@ -443,12 +377,12 @@ START_TEST(a_restart_reads_the_configuration_and_may_change_the_number_of_worker
         }
     }
     /* an address that is wanted no more is not listened to any more */
-    file_write(conf_path, SLICE("workers = 2\nlisten_http = 127.0.0.1:0\n"));
+    file_write(the_daemon.conf, SLICE("workers = 2\nlisten_http = 127.0.0.1:0\n"));
     kill(pid, SIGUSR2);
     expect_family(pid, 2, &f);
     expect_answer(port, reply);
     ck_assert_int_lt(connect_to(0), 0);
-    expect_stop(pid);
+    daemon_expect_stop(pid);
 }
 END_TEST
 
@@ -456,23 +390,23 @@ START_TEST(a_configuration_that_is_not_good_changes_nothing)
 {
     char reply[REPLY_MAX];
     pid_t pid = start("127.0.0.1:0", "2");
-    int port = port_of();
+    int port = daemon_port();
     struct family f = expect_family(pid, 2, NULL);
 
-    file_write(conf_path, SLICE("drein = 5s\n"));
+    file_write(the_daemon.conf, SLICE("drein = 5s\n"));
     kill(pid, SIGUSR2);
-    expect_logged("did you mean 'drain'?");
-    expect_logged("all stays as it was");
-    file_write(conf_path, SLICE("tls_certificate = /nonexistent/certificate.pem\n"));
+    daemon_expect_logged("did you mean 'drain'?");
+    daemon_expect_logged("all stays as it was");
+    file_write(the_daemon.conf, SLICE("tls_certificate = /nonexistent/certificate.pem\n"));
     kill(pid, SIGUSR2);
-    expect_logged("/nonexistent/certificate.pem: No such file");
+    daemon_expect_logged("/nonexistent/certificate.pem: No such file");
     for (size_t i = 0; i < 2; i++)
         ck_assert_int_eq(kill(f.before[i], 0), 0);
     expect_answer(port, reply);
-    file_write(conf_path, SLICE("drain = 2s\n"));
+    file_write(the_daemon.conf, SLICE("drain = 2s\n"));
     kill(pid, SIGUSR2);
     expect_family(pid, 2, &f);
-    expect_stop(pid);
+    daemon_expect_stop(pid);
 }
 END_TEST
 
@@ -487,10 +421,10 @@ static bool has_text(void *arg)
 
 START_TEST(streams_of_before_end_politely)
 {
-    char *said = text_of("%s/said", dir);
+    char *said = text_of("%s/said", the_daemon.dir);
     pid_t pid = start("127.0.0.1:0", "1");
     struct family f = expect_family(pid, 1, NULL);
-    int fd = connect_to(port_of());
+    int fd = connect_to(daemon_port());
     static const char ask[] = "GET /push/events?topic=a HTTP/1.1\r\nHost: a\r\n\r\n";
     char bytes[REPLY_MAX];
     size_t got = 0;
@@ -510,7 +444,7 @@ START_TEST(streams_of_before_end_politely)
     close(fd);
     expect_family(pid, 1, &f);
     free(said);
-    expect_stop(pid);
+    daemon_expect_stop(pid);
 }
 END_TEST
 
@@ -518,7 +452,7 @@ END_TEST
 START_TEST(who_drains_is_not_hurried_by_another_restart)
 {
     enum { LARGE = 8 * 1024 * 1024 };
-    char *www = text_of("%s/www", dir), *file = text_of("%s/www/large", dir);
+    char *www = text_of("%s/www", the_daemon.dir), *file = text_of("%s/www/large", the_daemon.dir);
     char *large = calloc(1, LARGE), bytes[REPLY_MAX];
     static const char ask[] = "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     size_t got = 0;
@@ -526,10 +460,10 @@ START_TEST(who_drains_is_not_hurried_by_another_restart)
 
     ck_assert_int_eq(mkdir(www, 0755), 0);
     file_write(file, (struct slice){ large, LARGE });
-    file_write(conf_path, SLICE("drain = 60s\n"));
+    file_write(the_daemon.conf, SLICE("drain = 60s\n"));
     pid_t pid = start_with("127.0.0.1:0", "1", "--www", www);
     struct family f = expect_family(pid, 1, NULL);
-    int fd = connect_to(port_of());
+    int fd = connect_to(daemon_port());
     ck_assert_int_eq(send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL), sizeof(ask) - 1);
     ck_assert_int_eq(recv(fd, bytes, 1, MSG_PEEK), 1);
     pid_t first = f.before[0];
@@ -537,8 +471,8 @@ START_TEST(who_drains_is_not_hurried_by_another_restart)
         f.before[0] = 0;
         kill(pid, SIGUSR2);
         char *said = text_of("%zu of before drain", (size_t)1);
-        for (int64_t end = now_ms() + DEADLINE_MS; now_ms() < end; poll(NULL, 0, 5)) {
-            char *log = file_read(log_path);
+        for (int64_t end = now_ms() + DAEMON_DEADLINE_MS; now_ms() < end; poll(NULL, 0, 5)) {
+            char *log = file_read(the_daemon.log);
             size_t times = 0;
             for (const char *at = log; (at = strstr(at, said)); at++)
                 times++;
@@ -560,7 +494,7 @@ START_TEST(who_drains_is_not_hurried_by_another_restart)
     free(large);
     free(www);
     free(file);
-    expect_stop(pid);
+    daemon_expect_stop(pid);
 }
 END_TEST
 
@@ -570,9 +504,9 @@ START_TEST(alone_it_does_not_mind_the_signal)
     pid_t pid = start("127.0.0.1:0", "0");
 
     kill(pid, SIGUSR2);
-    expect_answer(port_of(), reply);
+    expect_answer(daemon_port(), reply);
     ck_assert_int_eq(process_of(reply), pid);
-    expect_stop(pid);
+    daemon_expect_stop(pid);
 }
 END_TEST
 
@@ -595,8 +529,8 @@ static void expect_nobody(pid_t pid, const struct passwd *nobody)
 
     for (size_t i = 0; i < LENGTH(wanted); i++) {
         const char *const both[] = { path, wanted[i] };
-        ck_assert_msg(wait_until(has_text, (void *)(uintptr_t)both, DEADLINE_MS), "no %s in %s",
-                      wanted[i], file_read(path));
+        ck_assert_msg(wait_until(has_text, (void *)(uintptr_t)both, DAEMON_DEADLINE_MS),
+                      "no %s in %s", wanted[i], file_read(path));
     }
     free(path);
     free(ids);
@@ -614,15 +548,15 @@ START_TEST(root_becomes_somebody_else_when_all_is_open)
         return;
     for (int workers = 0; workers < 2; workers++) {
         char *n = text_of("%d", workers);
-        file_write(log_path, SLICE_NONE);
-        pid_t pid = start_with(socket_path, n, "--user", "nobody");
+        file_write(the_daemon.log, SLICE_NONE);
+        pid_t pid = start_with(the_daemon.socket, n, "--user", "nobody");
         expect_answer(0, reply);
         ck_assert_int_eq(process_of(reply) == pid, workers == 0);
         expect_nobody(process_of(reply), nobody);
-        ck_assert_int_eq(stat(socket_path, &st), 0);
+        ck_assert_int_eq(stat(the_daemon.socket, &st), 0);
         ck_assert_int_eq(st.st_uid, nobody->pw_uid);
         kill(pid, SIGTERM);
-        expect_end(pid, 0);
+        daemon_expect_end(pid, 0);
         free(n);
     }
 }
@@ -631,28 +565,29 @@ END_TEST
 START_TEST(who_is_not_root_cannot_become_another)
 {
     struct process_spec spec = {
-        .argv = (const char *const[]){ program, "--listen", "127.0.0.1:0", "--user", "root", NULL },
+        .argv = (const char *const[]){ the_daemon.program, "--listen", "127.0.0.1:0", "--user",
+                                       "root", NULL },
         .env = (const char *const[]){ AWAY, NULL },
-        .log = log_path,
+        .log = the_daemon.log,
         .user = "nobody",
     };
 
-    chmod(log_path, 0666);
+    chmod(the_daemon.log, 0666);
     if (geteuid() == 0) { /* the program must be where nobody may run it */
-        ck_assert_int_eq(process_run(&spec, DEADLINE_MS), 1);
-        expect_logged("only root can become 'root'");
+        ck_assert_int_eq(process_run(&spec, DAEMON_DEADLINE_MS), 1);
+        daemon_expect_logged("only root can become 'root'");
     }
-    spec.argv =
-        (const char *const[]){ program, "--listen", "127.0.0.1:0", "--user", "no such one", NULL };
-    ck_assert_int_eq(process_run(&spec, DEADLINE_MS), 1);
-    expect_logged("'no such one': no such user");
+    spec.argv = (const char *const[]){ the_daemon.program, "--listen",    "127.0.0.1:0",
+                                       "--user",           "no such one", NULL };
+    ck_assert_int_eq(process_run(&spec, DAEMON_DEADLINE_MS), 1);
+    daemon_expect_logged("'no such one': no such user");
 }
 END_TEST
 
 SUITE(workers)
 {
     tcase_set_timeout(tc, 120);
-    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_checked_fixture(tc, set_up, daemon_tear_down);
     tcase_add_test(tc, workers_share_a_port);
     tcase_add_test(tc, workers_share_a_unix_socket_whose_file_goes_with_the_first_process);
     tcase_add_test(tc, a_worker_that_dies_is_replaced);
