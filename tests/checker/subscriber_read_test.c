@@ -8,7 +8,7 @@
 
 static void put_fact(void *arg, const struct fact *f)
 {
-    static const char *const kinds[] = { "event", "gap", "place", "retry", "wrong" };
+    static const char *const kinds[] = { "event", "gap", "place", "retry", "refused", "wrong" };
     struct buf *out = arg;
     const struct slice fields[] = { f->at, f->topic, f->data, f->from, f->reason };
 

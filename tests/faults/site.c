@@ -27,6 +27,7 @@ static const char site_settings[] = "heartbeat = 1s\n"
                                     "journal_events = 2000\n"
                                     "journal_bytes = 8m\n"
                                     "queue_age = 3s\n"
+                                    "ws_ping = 1s\n"
                                     "channels = " LOAD_CHANNEL "\n";
 
 /* NULL: as SITE_PLAIN. */

@@ -16,6 +16,7 @@
 #include "tests/faults/load_priv.h"
 #include "tests/faults/subscriber_read.h"
 #include "tests/peers/http.h"
+#include "tests/peers/ws_client.h"
 
 #define SECOND_US INT64_C(1000000)
 #define NEVER     INT64_MAX
@@ -32,8 +33,8 @@ enum {
     WAY_MS = 60, /* from here to there and back: who is told to come at once needs so long */
 };
 
-static const char *const transport_names[] = { "events", "events-json", "stream",
-                                               "poll",   "poll-plain",  "mixed" };
+static const char *const transport_names[] = { "events",     "events-json", "stream", "poll",
+                                               "poll-plain", "socket",      "talk",   "mixed" };
 
 static const char *const filter_sets[][FILTERS_MAX] = {
     { "#" },
@@ -64,6 +65,8 @@ struct subscriber {
     enum state state;
     enum transport now_by;
     struct http *http;                   /* PLACING, READING */
+    struct ws_client *socket;            /* READING by one; then there is no http */
+    bool refused;                        /* what it said there */
     size_t looked;                       /* at its body */
     int64_t heard_us, leave_us, wake_us; /* wake_us: RESTING */
     int64_t retry_ms;                    /* as told last; -1: not */
@@ -121,6 +124,9 @@ static void on_fact(void *arg, const struct fact *fact)
     case FACT_RETRY:
         s->retry_ms = fact->retry_ms;
         return;
+    case FACT_REFUSED:
+        s->refused = true;
+        return;
     case FACT_WRONG:
         break;
     }
@@ -144,8 +150,8 @@ static void note(struct subscriber *s, const char *what, int status)
 
 static void put_target(struct subscriber *s, bool since, struct buf *out)
 {
-    static const char *const paths[] = { "events?", "events?format=json&", "stream?", "poll?",
-                                         "poll?wait=0&" };
+    static const char *const paths[] = { "events?", "events?format=json&", "stream?",
+                                         "poll?",   "poll?wait=0&",        "ws?" };
     bool held = s->now_by == TRANSPORT_POLL;
 
     buf_printf(out, "/push/%s", paths[s->now_by]);
@@ -160,6 +166,40 @@ static void put_target(struct subscriber *s, bool since, struct buf *out)
     buf_putc(out, '\0');
 }
 
+static bool by_socket(const struct subscriber *s)
+{
+    return s->now_by == TRANSPORT_SOCKET || s->now_by == TRANSPORT_TALK;
+}
+
+/* The place is told in the address, or, in a conversation, said once it is open. */
+static void open_socket(struct subscriber *s)
+{
+    bool talks = s->now_by == TRANSPORT_TALK;
+    struct buf target = BUF_EMPTY;
+
+    if (!talks)
+        put_target(s, true, &target);
+    s->socket = ws_client_new(
+        &(struct ws_client_ask){ .port = s->spec->fronts[s->front].port,
+                                 .target = talks ? "/push/ws" : target.at,
+                                 .protocols = talks ? "bellpush.v1.json" : NULL,
+                                 .extensions = choose(s, 0, 1) ? "permessage-deflate" : NULL });
+    s->refused = false;
+    buf_fini(&target);
+}
+
+static void say_topics(struct subscriber *s)
+{
+    struct buf text = BUF_EMPTY;
+
+    buf_puts(&text, "{\"do\":\"subscribe\",\"topics\":[");
+    for (int i = 0; i < FILTERS_MAX && s->filters[i]; i++)
+        buf_printf(&text, "%s\"%s\"", i ? "," : "", s->filters[i]);
+    buf_printf(&text, "],\"since\":\"%s\"}", s->cursor);
+    ws_client_say(s->socket, FRAME_TEXT, buf_slice(&text));
+    buf_fini(&text);
+}
+
 static void ask(struct subscriber *s)
 {
     struct buf target = BUF_EMPTY, header = BUF_EMPTY;
@@ -171,6 +211,17 @@ static void ask(struct subscriber *s)
     }
     if (!s->cursor[0])
         s->now_by = TRANSPORT_POLL;
+    else if (s->transport != MIXED)
+        s->now_by = (enum transport)s->transport;
+    s->state = s->cursor[0] ? READING : PLACING;
+    s->looked = 0;
+    s->events = 0;
+    s->answered = false;
+    s->heard_us = now_us();
+    if (by_socket(s)) {
+        open_socket(s);
+        return;
+    }
     bool by_header = s->cursor[0] && choose(s, 0, 1) == 0; /* as browsers do */
     put_target(s, s->cursor[0] && !by_header, &target);
     if (by_header)
@@ -180,19 +231,21 @@ static void ask(struct subscriber *s)
     headers[0] = header.at;
     s->http = http_new(&(struct http_ask){
         .port = s->spec->fronts[s->front].port, .target = target.at, .headers = headers });
-    s->state = s->cursor[0] ? READING : PLACING;
-    s->looked = 0;
-    s->events = 0;
-    s->answered = false;
-    s->heard_us = now_us();
     buf_fini(&target);
     buf_fini(&header);
 }
 
-static void rest(struct subscriber *s, int64_t ms)
+static void hang_up(struct subscriber *s)
 {
     http_free(s->http);
     s->http = NULL;
+    ws_client_free(s->socket);
+    s->socket = NULL;
+}
+
+static void rest(struct subscriber *s, int64_t ms)
+{
+    hang_up(s);
     s->state = RESTING;
     s->wake_us = now_us() + ms * MS;
 }
@@ -229,7 +282,7 @@ static void leave(struct subscriber *s)
 
 static void suffer(struct subscriber *s, const char *what)
 {
-    note(s, what, http_status(s->http));
+    note(s, what, s->socket ? ws_client_status(s->socket) : http_status(s->http));
     s->count->open = false;
     s->count->refusals++;
     come_back(s);
@@ -288,9 +341,53 @@ static void look_at_answer(struct subscriber *s)
         come_back(s);
 }
 
+static void read_messages(struct subscriber *s)
+{
+    struct ws_message m;
+
+    while (ws_client_next(s->socket, &m)) {
+        if (m.opcode == FRAME_PING)
+            ws_client_frame(s->socket, FRAME_PONG, 0, m.data);
+        else if (m.opcode == FRAME_TEXT)
+            read_message(m.data, on_fact, s);
+        is_answered(s);
+    }
+}
+
+static void look_at_socket(struct subscriber *s)
+{
+    int status = ws_client_status(s->socket);
+
+    if (status == 101) {
+        if (s->now_by == TRANSPORT_TALK && !s->answered)
+            say_topics(s);
+        is_answered(s);
+        read_messages(s);
+    }
+    if (ws_client_wrong(s->socket))
+        load_fail("subscriber %d: the server of its WebSocket is wrong: %s", s->number,
+                  ws_client_wrong(s->socket));
+    if (s->refused) {
+        suffer(s, "refused");
+    } else if (ws_client_over(s->socket) && status == 101) {
+        if (ws_client_code(s->socket) == 0)
+            note(s, "cut", status);
+        s->count->open = false;
+        come_back(s);
+    } else if (ws_client_over(s->socket) || (status != 0 && status != 101)) {
+        s->retry_ms = 1000;
+        suffer(s, status ? "refused" : "no answer");
+    }
+}
+
 /* Something has come, or it has ended. */
 static void look(struct subscriber *s)
 {
+    if (s->socket) {
+        look_at_socket(s);
+        return;
+    }
+
     int status = http_status(s->http);
     bool poll = s->now_by == TRANSPORT_POLL || s->now_by == TRANSPORT_POLL_PLAIN;
 
@@ -326,8 +423,7 @@ static bool has_come_to_the_end(const struct subscriber *s, const struct load_sh
 
 static void end(struct subscriber *s)
 {
-    http_free(s->http);
-    s->http = NULL;
+    hang_up(s);
     s->state = DONE;
     fprintf(s->seen, "done\t%lld\n", (long long)now_us());
     fclose(s->seen);
@@ -368,16 +464,23 @@ static void turn(struct subscriber *all, size_t n, struct pollfd *fds)
         fds[i] = (struct pollfd){ .fd = -1 };
         if (s->http)
             fds[i] = (struct pollfd){ .fd = http_fd(s->http), .events = http_wants(s->http) };
+        else if (s->socket)
+            fds[i] = (struct pollfd){ .fd = ws_client_fd(s->socket),
+                                      .events = ws_client_wants(s->socket) };
     }
     if (poll(fds, n, wait_ms(all, n)) < 0 && errno != EINTR)
         load_fail("poll: %s", strerror(errno));
     for (size_t i = 0; i < n; i++) {
         struct subscriber *s = &all[i];
-        if (s->http && fds[i].fd >= 0 && fds[i].revents) {
-            http_step(s->http);
+        if (fds[i].fd >= 0 && fds[i].revents) {
+            if (s->socket)
+                ws_client_step(s->socket);
+            else
+                http_step(s->http);
             s->heard_us = now_us();
         }
-        if (s->http && (fds[i].revents || http_ended(s->http)))
+        if (fds[i].revents || (s->http && http_ended(s->http)) ||
+            (s->socket && ws_client_over(s->socket)))
             look(s);
         pass_time(s, now_us());
     }

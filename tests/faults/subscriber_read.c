@@ -65,6 +65,8 @@ static void read_object(const json_t *object, fact_fn *fn, void *arg)
                                 .at = member(object, "next"),
                                 .from = member(object, "from"),
                                 .reason = member(object, "reason") });
+    else if (json_integer_value(json_object_get(object, "status")) >= 300)
+        fn(arg, &(struct fact){ .kind = FACT_REFUSED, .data = member(object, "do") });
     else if (begins_with(type, "bellpush-"))
         tell_place(id, fn, arg);
     else
@@ -93,6 +95,11 @@ static void read_text(struct slice text, fact_fn *fn, void *arg)
     if (root)
         read_object(root, fn, arg);
     json_decref(root);
+}
+
+void read_message(struct slice text, fact_fn *fn, void *arg)
+{
+    read_text(text, fn, arg);
 }
 
 void read_poll(struct slice body, fact_fn *fn, void *arg)

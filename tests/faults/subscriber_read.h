@@ -15,15 +15,18 @@ enum transport {
     TRANSPORT_LINES,       /* GET /stream */
     TRANSPORT_POLL,        /* GET /poll, held */
     TRANSPORT_POLL_PLAIN,  /* GET /poll?wait=0 */
+    TRANSPORT_SOCKET,      /* GET /ws */
+    TRANSPORT_TALK,        /* the same, bellpush.v1.json */
     TRANSPORT__COUNT
 };
 
 enum fact_kind {
-    FACT_EVENT, /* at, topic, data */
-    FACT_GAP,   /* at (go on after it), from (none: not told), reason */
-    FACT_PLACE, /* at: come so far, without an event */
-    FACT_RETRY, /* retry_ms */
-    FACT_WRONG, /* not understood: data */
+    FACT_EVENT,   /* at, topic, data */
+    FACT_GAP,     /* at (go on after it), from (none: not told), reason */
+    FACT_PLACE,   /* at: come so far, without an event */
+    FACT_RETRY,   /* retry_ms */
+    FACT_REFUSED, /* what was said in a conversation; data: what it was to do */
+    FACT_WRONG,   /* not understood: data */
 };
 
 /* Absent: no bytes.  All lent for as long as the callback lasts. */
@@ -38,6 +41,9 @@ typedef void fact_fn(void *arg, const struct fact *);
 /* Read the whole facts that the body of a stream begins with; returns their length.  *looked: bytes
    of the rest that need not be looked at again; 0 at first. */
 size_t read_stream(enum transport, struct slice body, size_t *looked, fact_fn *, void *arg);
+
+/* Read a message of a WebSocket. */
+void read_message(struct slice text, fact_fn *, void *arg);
 
 /* Read the whole answer to a poll; the last fact but FACT_RETRY is the place to go on from. */
 void read_poll(struct slice body, fact_fn *, void *arg);
