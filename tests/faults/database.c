@@ -17,7 +17,7 @@ enum {
 /* By what it last said: sessions of the pool and of the keeper say other things. */
 const char database_listeners[] =
     "datname = 'site' AND application_name = 'bellpush' AND pid <> pg_backend_pid() AND query ~ "
-    "'bellpush_read|bellpush\\.(read|housekeeper|report|record|hello)\\(|pg_notify'";
+    "'bellpush_(read|few)|bellpush\\.(read|housekeeper|report|record|hello)\\(|pg_notify'";
 
 struct settling {
     char *dsn, *sql;

@@ -164,8 +164,8 @@ static struct load_front *copy_fronts(const struct load_spec *spec)
     if (!fronts)
         load_fail("no memory");
     for (size_t i = 0; i < spec->n_fronts; i++)
-        fronts[i] =
-            (struct load_front){ text_of("%s", spec->fronts[i].name), spec->fronts[i].port };
+        fronts[i] = (struct load_front){ text_of("%s", spec->fronts[i].name), spec->fronts[i].port,
+                                         spec->fronts[i].sockets };
     return fronts;
 }
 

@@ -26,6 +26,7 @@ extern const char *const load_topics[LOAD_TOPICS];
 struct load_front {
     const char *name;
     int port;
+    bool sockets; /* WebSockets, too */
 };
 
 struct load_spec {

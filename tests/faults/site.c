@@ -55,6 +55,17 @@ void site_plain_database(struct site *s, const char *const *settings)
     s->dsn = cluster_database(s->cluster, "site");
 }
 
+/*
+ * For WebSockets, behind nginx and behind Apache.  Not where a flavour does something to the
+ * workers themselves (their clock, their limits, their network), which the sidecars would not
+ * share.
+ */
+static bool has_sidecar(const struct site *s, size_t front)
+{
+    return kinds[front] != FRONT_LIGHTTPD && s->flavour != SITE_CLOCK && s->flavour != SITE_TIGHT &&
+           s->flavour != SITE_FAR;
+}
+
 static void start_fronts(struct site *s, const struct site_workers *workers)
 {
     struct buf settings = BUF_EMPTY;
@@ -68,11 +79,16 @@ static void start_fronts(struct site *s, const struct site_workers *workers)
     for (size_t i = 0; i < SITE_FRONTS; i++) {
         const struct front_spec spec = { .kind = kinds[i],
                                          .program = getenv("BELLPUSH_TEST_PROGRAM"),
+                                         .daemon = has_sidecar(s, i)
+                                                       ? getenv("BELLPUSH_TEST_DAEMON")
+                                                       : NULL,
+                                         .daemon_works = true,
                                          .dsn = workers->dsn,
                                          .settings = settings.at,
                                          .before = before };
         s->fronts[i] = front_start(&spec);
-        s->load_fronts[i] = (struct load_front){ front_names[i], front_port(s->fronts[i]) };
+        s->load_fronts[i] =
+            (struct load_front){ front_names[i], front_port(s->fronts[i]), has_sidecar(s, i) };
     }
     buf_fini(&settings);
     free(before);
@@ -135,10 +151,11 @@ bool site_is_well(const struct site *s)
 }
 
 /* The words of lighttpd, which our keeper says as well, and of the sanitizers. */
-static const char *const crashes[] = { "child signalled: 4",  "child signalled: 6",
-                                       "child signalled: 7",  "child signalled: 8",
-                                       "child signalled: 11", "Sanitizer",
-                                       "runtime error" };
+static const char *const crashes[] = {
+    "child signalled: 4",  "child signalled: 6",   "child signalled: 7",  "child signalled: 8",
+    "child signalled: 11", "killed by signal 4;",  "killed by signal 6;", "killed by signal 7;",
+    "killed by signal 8;", "killed by signal 11;", "Sanitizer",           "runtime error"
+};
 
 char *site_crash(const struct site *s)
 {

@@ -200,6 +200,13 @@ static void say_topics(struct subscriber *s)
     buf_fini(&text);
 }
 
+/* Where there are no WebSockets it streams instead. */
+static void keep_to_what_there_is(struct subscriber *s)
+{
+    if (by_socket(s) && !s->spec->fronts[s->front].sockets)
+        s->now_by = TRANSPORT_LINES;
+}
+
 static void ask(struct subscriber *s)
 {
     struct buf target = BUF_EMPTY, header = BUF_EMPTY;
@@ -213,6 +220,7 @@ static void ask(struct subscriber *s)
         s->now_by = TRANSPORT_POLL;
     else if (s->transport != MIXED)
         s->now_by = (enum transport)s->transport;
+    keep_to_what_there_is(s);
     s->state = s->cursor[0] ? READING : PLACING;
     s->looked = 0;
     s->events = 0;

@@ -35,6 +35,7 @@ struct front {
     char *folder, *worker; /* the program's path as the site has it */
     pid_t server, keeper, sidecar;
     int sidecar_port;
+    bool sidecar_works;
 };
 
 static _Noreturn void give_up(const struct front *f, const char *what, const char *which)
@@ -241,9 +242,12 @@ static void start_sidecar(struct front *f)
     char *program = text_of("%s/sbin/bellpushd", f->folder);
     char *conf = text_of("%s/%s/bellpush.conf", f->folder, f->recipe->site);
     char *socket = text_of("%s/run/bellpushd.sock", f->folder);
-    char *log = text_of("%s/log/sidecar.log", f->folder);
-    const char *const argv[] = { program,  "--config", conf,       "--listen",    socket,
-                                 "--mode", "0660",     "--listen", "127.0.0.1:0", NULL };
+    char *log = text_of("%s/log/%s.log", f->folder, f->sidecar_works ? "workers" : "sidecar");
+    const char *const argv[] = {
+        program,  "--config", conf,       "--listen",    socket,
+        "--mode", "0660",     "--listen", "127.0.0.1:0", f->sidecar_works ? "--workers" : NULL,
+        "1",      NULL
+    };
 
     f->sidecar = process_start(&(struct process_spec){
         .argv = argv, .log = log, .user = f->place.user, .death_signal = SIGTERM });
@@ -258,7 +262,8 @@ static bool sidecar_is_ready(void *arg)
 {
     static const char where[] = "listening on http:127.0.0.1:";
     struct front *f = arg;
-    char *log = text_of("%s/log/sidecar.log", f->folder), *text = file_read(log);
+    char *log = text_of("%s/log/%s.log", f->folder, f->sidecar_works ? "workers" : "sidecar");
+    char *text = file_read(log);
     const char *at = text ? strstr(text, where) : NULL;
 
     f->sidecar_port = at && strchr(at, '\n') ? atoi(at + strlen(where)) : 0;
@@ -338,6 +343,7 @@ struct front *front_start(const struct front_spec *spec)
                                      .user = geteuid() == 0 ? "www-data" : NULL,
                                      .dsn = spec->dsn,
                                      .sidecar = spec->daemon != NULL };
+    f->sidecar_works = spec->daemon && spec->daemon_works;
     lay_out(f, spec);
     if (f->recipe->keeps_worker)
         start_keeper(f);
@@ -418,9 +424,9 @@ void front_restart(struct front *f)
 /* ---- looking at the workers
  * ---------------------------------------------------------------------- */
 
-size_t front_workers(const struct front *f, pid_t *pids, size_t max)
+/* Whoever runs what is in this folder, but for one who looks after them. */
+static size_t running(const char *site, pid_t but, pid_t *pids, size_t max)
 {
-    char *site = text_of("%s/%s/", f->folder, f->recipe->site);
     DIR *proc = opendir("/proc");
     struct dirent *entry;
     size_t n = 0;
@@ -434,35 +440,56 @@ size_t front_workers(const struct front *f, pid_t *pids, size_t max)
         if (len < 0)
             continue;
         exe[len] = '\0';
-        if (strncmp(exe, site, strlen(site)) != 0)
+        pid_t pid = (pid_t)atoi(entry->d_name);
+        if (strncmp(exe, site, strlen(site)) != 0 || pid == but)
             continue;
         if (n < max)
-            pids[n] = (pid_t)atoi(entry->d_name);
+            pids[n] = pid;
         n++;
     }
     if (proc)
         closedir(proc);
+    return n;
+}
+
+size_t front_workers(const struct front *f, pid_t *pids, size_t max)
+{
+    char *site = text_of("%s/%s/", f->folder, f->recipe->site);
+    char *sbin = text_of("%s/sbin/", f->folder);
+    size_t n = running(site, 0, pids, max);
+
+    if (f->sidecar_works) {
+        size_t had = n < max ? n : max;
+        n += running(sbin, f->sidecar, pids ? pids + had : NULL, max - had);
+    }
     free(site);
+    free(sbin);
+    return n;
+}
+
+static size_t fcgi_sockets(const struct front *f)
+{
+    size_t n = 0;
+
+    while (!f->recipe->is_program && n < LENGTH(f->recipe->sockets) && f->recipe->sockets[n])
+        n++;
     return n;
 }
 
 size_t front_sockets(const struct front *f)
 {
-    size_t n = 0;
-    if (f->recipe->is_program)
-        return 1;
-    while (n < LENGTH(f->recipe->sockets) && f->recipe->sockets[n])
-        n++;
-    return n;
+    size_t n = fcgi_sockets(f);
+
+    return n + (f->recipe->is_program || (n > 0 && f->sidecar_works));
 }
 
-static char *ask_by_http(const struct front *f, const char *path, const char *key, int64_t ms)
+static char *ask_by_http(int port, const char *path, const char *key, int64_t ms)
 {
     char *target = text_of("/push%s", path);
     char *bearer = key ? text_of("Authorization: Bearer %s", key) : NULL;
     const char *const headers[] = { bearer, NULL };
     struct http *h =
-        http_new(&(struct http_ask){ .port = f->place.port, .target = target, .headers = headers });
+        http_new(&(struct http_ask){ .port = port, .target = target, .headers = headers });
     int64_t end = now_ms() + ms;
 
     while (!http_ended(h) && http_wait(h, end - now_ms()))
@@ -517,7 +544,9 @@ static char *ask_by_fcgi(const struct front *f, size_t i, const char *path, cons
 
 char *front_ask(const struct front *f, size_t i, const char *path, const char *key, int64_t ms)
 {
-    return f->recipe->is_program ? ask_by_http(f, path, key, ms) : ask_by_fcgi(f, i, path, key, ms);
+    if (i < fcgi_sockets(f))
+        return ask_by_fcgi(f, i, path, key, ms);
+    return ask_by_http(f->recipe->is_program ? f->place.port : f->sidecar_port, path, key, ms);
 }
 
 int front_open_requests(const struct front *f)

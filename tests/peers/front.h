@@ -31,6 +31,7 @@ struct front_spec {
     enum front_kind kind;
     const char *program;  /* the worker, or bellpushd; copied to where the site has it */
     const char *daemon;   /* a sidecar beside the worker; copied, too; NULL: there is none */
+    bool daemon_works;    /* it is kept alive, and counts as one of the workers below, the last */
     const char *dsn;      /* its database */
     const char *settings; /* more lines for its bellpush.conf, FOLDER: front_folder(); NULL: none */
     const char
