@@ -90,9 +90,26 @@ static void start_front(struct client_site *s, enum front_kind kind)
     s->port = front_port(s->front);
 }
 
+/* As a site has it that has not read contrib/: and more, for our X-Accel-Buffering would save it.
+ */
+static void let_gather(struct client_site *s)
+{
+    char *path = text_of("%s/etc/recipe.conf", front_folder(s->front)), *text = file_read(path);
+    char *worse = text ? text_exchange(text, "fastcgi_buffering off;",
+                                       "fastcgi_ignore_headers X-Accel-Buffering;")
+                       : NULL;
+    if (!worse)
+        give_up("has no line about buffering:", path);
+    file_write(path, slice_of(worse));
+    front_reload(s->front);
+    free(worse);
+    free(text);
+    free(path);
+}
+
 struct client_site *client_site_start(enum client_front kind)
 {
-    static const char *const names[] = { "nginx", "lighttpd", "bellpushd" };
+    static const char *const names[] = { "nginx", "lighttpd", "bellpushd", "gathering" };
     struct client_site *s = calloc(1, sizeof *s);
 
     if (!s)
@@ -104,7 +121,9 @@ struct client_site *client_site_start(enum client_front kind)
     if (kind == CLIENT_BELLPUSHD)
         start_daemon(s);
     else
-        start_front(s, kind == CLIENT_NGINX ? FRONT_NGINX : FRONT_LIGHTTPD);
+        start_front(s, kind == CLIENT_LIGHTTPD ? FRONT_LIGHTTPD : FRONT_NGINX);
+    if (kind == CLIENT_GATHERING)
+        let_gather(s);
     s->rude = rude_start(s->port);
     return s;
 }

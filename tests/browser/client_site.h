@@ -8,7 +8,12 @@
 #include "tests/peers/front.h"
 #include "tests/peers/rude.h"
 
-enum client_front { CLIENT_NGINX, CLIENT_LIGHTTPD, CLIENT_BELLPUSHD };
+enum client_front {
+    CLIENT_NGINX,
+    CLIENT_LIGHTTPD,
+    CLIENT_BELLPUSHD,
+    CLIENT_GATHERING, /* nginx without the lines that keep it from buffering */
+};
 
 struct client_site {
     int port;

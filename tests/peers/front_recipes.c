@@ -32,6 +32,7 @@ static void nginx_conf(const struct front_place *p, struct buf *out)
     buf_printf(
         out,
         "    types { text/html html; text/css css; text/javascript js mjs; text/event-stream sse; "
+        "image/svg+xml svg; "
         "}\n"
         "    gzip on;\n"
         "    gzip_min_length 0;\n"
