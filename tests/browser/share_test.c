@@ -14,7 +14,17 @@
 enum { SEEN_MS = 30000 };
 
 /* What to do without, so that each way to elect and to tell is used. */
-static const char *const lacking[] = { "", "locks", "locks,BroadcastChannel", "lossy" };
+static const struct {
+    const char *off;
+    enum browser_kind browser;
+} lacking[] = {
+    { "", BROWSER_CHROMIUM },
+    { "", BROWSER_FIREFOX },
+    { "locks", BROWSER_CHROMIUM },
+    { "locks,BroadcastChannel", BROWSER_CHROMIUM },
+    { "locks,BroadcastChannel", BROWSER_FIREFOX },
+    { "lossy", BROWSER_CHROMIUM },
+};
 
 static bool has_one_reader(void *arg)
 {
@@ -39,12 +49,11 @@ static void expect_all(struct browser *b, int n)
     free(js);
 }
 
-/* _i: what is lacking, which browser. */
 START_TEST(twenty_tabs_share_one_connection_and_outlive_its_holder)
 {
     struct client_site *s = client_site_start(CLIENT_NGINX);
-    struct browser *b = browser_start(_i % 2);
-    char *topic = client_site_topic(s), *query = text_of("&tabs=20&off=%s", lacking[_i / 2]);
+    struct browser *b = browser_start(lacking[_i].browser);
+    char *topic = client_site_topic(s), *query = text_of("&tabs=20&off=%s", lacking[_i].off);
     char *url = client_site_page(s, "share.html", topic, query);
 
     browser_open(b, url);
@@ -80,6 +89,33 @@ START_TEST(twenty_tabs_share_one_connection_and_outlive_its_holder)
 }
 END_TEST
 
+START_TEST(two_windows_share_too)
+{
+    struct client_site *s = client_site_start(CLIENT_NGINX);
+    struct browser *b = browser_start(_i);
+    char *topic = client_site_topic(s), *url = client_site_page(s, "share.html", topic, "");
+
+    browser_open(b, url);
+    browser_expect(b, "isOpen(window)", SEEN_MS);
+    browser_click(b, "#more");
+    browser_expect(b, "more && all(isOpen) && leaders() === 1", SEEN_MS);
+    ck_assert(wait_until(has_one_reader, s, SEEN_MS));
+    client_site_publish(s, topic, 0, 10);
+    expect_all(b, 10);
+    browser_expect(b, "bell.report().leads", 0);
+    free(browser_eval(b, "bell.close()"));
+    client_site_publish(s, topic, 10, 20);
+    browser_expect(b, "more.bell.report().leads && more.got.length === 20", SEEN_MS);
+    free(browser_eval(b, "bell.reconnect()"));
+    expect_all(b, 20);
+    ck_assert(wait_until(has_one_reader, s, SEEN_MS));
+    free(url);
+    free(topic);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
 static void start_cluster(void)
 {
     cluster_shared();
@@ -89,5 +125,6 @@ SUITE(share)
 {
     tcase_add_unchecked_fixture(tc, start_cluster, NULL);
     tcase_add_loop_test(tc, twenty_tabs_share_one_connection_and_outlive_its_holder, 0,
-                        2 * (int)LENGTH(lacking));
+                        (int)LENGTH(lacking));
+    tcase_add_loop_test(tc, two_windows_share_too, 0, 2);
 }
