@@ -75,6 +75,27 @@ void daemon_expect_stop(pid_t pid)
     daemon_expect_end(pid, 0);
 }
 
+/* It is not to be interrupted by the signal, only to see it. */
+pid_t daemon_fork_client(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    pid_t pid = fork();
+    if (pid != 0)
+        sigprocmask(SIG_UNBLOCK, &set, NULL);
+    return pid;
+}
+
+bool daemon_is_enough(void)
+{
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGUSR1);
+}
+
 void daemon_expect_content(pid_t client)
 {
     kill(client, SIGUSR1);

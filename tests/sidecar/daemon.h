@@ -31,7 +31,12 @@ int daemon_port(void);
 void daemon_expect_end(pid_t, int status);
 void daemon_expect_stop(pid_t);
 
-/* A client of start_client() is told by SIGUSR1 that it is enough, and was content with all. */
+/*
+ * A client in a process of its own (returns as fork()), which goes on until it is enough, and then
+ * ends with 0 if it was content with all.
+ */
+pid_t daemon_fork_client(void);
+bool daemon_is_enough(void); /* asked by the client */
 void daemon_expect_content(pid_t client);
 
 #endif

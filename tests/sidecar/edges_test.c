@@ -205,28 +205,16 @@ START_TEST(who_speaks_in_clear_is_told_so)
 }
 END_TEST
 
-/* It is not to be interrupted by it, only to see it. */
-static bool is_enough(void)
-{
-    sigset_t pending;
-
-    return sigpending(&pending) == 0 && sigismember(&pending, SIGUSR1);
-}
-
 /* Somebody who comes again and again, until told that it is enough. */
 static pid_t start_client(int port)
 {
     static struct secure s;
-    sigset_t set;
     int n = 0;
+    pid_t pid = daemon_fork_client();
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    pid_t pid = fork();
     if (pid != 0)
         return pid;
-    for (; n < 20 || !is_enough(); n++) {
+    for (; n < 20 || !daemon_is_enough(); n++) {
         secure_open(&s, port);
         const char *name = name_of_server(&s);
         if (strcmp(name, "one") != 0 && strcmp(name, "two") != 0)

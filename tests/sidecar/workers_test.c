@@ -62,6 +62,7 @@ static int connect_to(int port)
     struct sockaddr_un un = { .sun_family = AF_UNIX };
     int fd = socket(port ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ 10, 0 }, sizeof(struct timeval));
     snprintf(un.sun_path, sizeof(un.sun_path), "%s", the_daemon.socket);
     if (connect(fd, port ? (struct sockaddr *)&in : (struct sockaddr *)&un,
                 port ? sizeof(in) : sizeof(un)) == 0)
@@ -265,25 +266,16 @@ END_TEST
 
 /* ---- restarts -------------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t enough;
-
-static void on_enough(int number)
-{
-    (void)number;
-    enough = 1;
-}
-
 /* Somebody who asks, on a new connection each time, until told that it is enough. */
 static pid_t start_client(int port)
 {
     char reply[REPLY_MAX];
-    pid_t pid = fork();
+    pid_t pid = daemon_fork_client();
     int n = 0;
 
     if (pid != 0)
         return pid;
-    signal(SIGUSR1, on_enough);
-    for (; !enough; n++) {
+    for (; !daemon_is_enough(); n++) {
         const char *wrong = talk(port, reply);
         if (wrong) {
             fprintf(stderr, "request %d: %s: %s; %.99s\n", n, wrong, strerror(errno), reply);
@@ -352,7 +344,7 @@ END_TEST
 START_TEST(a_restart_reads_the_configuration_and_may_change_the_number_of_workers)
 {
     char reply[REPLY_MAX];
-    char *conf = text_of("workers = 1\nlisten_http = 127.0.0.1:0, %s\n", the_daemon.socket);
+    char *conf = text_of("workers = 4\nlisten_http = 127.0.0.1:0, %s\n", the_daemon.socket);
 
     file_write(the_daemon.conf, slice_of(conf));
     free(conf);
@@ -362,8 +354,8 @@ START_TEST(a_restart_reads_the_configuration_and_may_change_the_number_of_worker
         .log = the_daemon.log });
     daemon_expect_logged("listening on ");
     int port = daemon_port();
-    struct family f = expect_family(pid, 1, NULL);
-    static const char *const numbers[] = { "4", "2", "3" };
+    struct family f = expect_family(pid, 4, NULL);
+    static const char *const numbers[] = { "2", "1", "6" };
     for (size_t i = 0; i < LENGTH(numbers); i++) {
         conf =
             text_of("workers = %s\nlisten_http = 127.0.0.1:0, %s\n", numbers[i], the_daemon.socket);
@@ -418,6 +410,35 @@ static bool has_text(void *arg)
     free(text);
     return has;
 }
+
+/* What -n cannot know shows itself when a worker begins. */
+START_TEST(new_workers_that_do_not_serve_leave_the_old_ones_in_place)
+{
+    char reply[REPLY_MAX];
+    pid_t pid = process_start(&(struct process_spec){
+        .argv = (const char *const[]){ the_daemon.program, "--config", the_daemon.conf, "--listen",
+                                       "127.0.0.1:0", "--workers", "2", NULL },
+        .log = the_daemon.log });
+    daemon_expect_logged("listening on ");
+    int port = daemon_port();
+    struct family f = expect_family(pid, 2, NULL);
+
+    expect_answer(port, reply);
+    file_write(the_daemon.conf, SLICE("database = host=a nonsense=b\n"));
+    kill(pid, SIGUSR2);
+    daemon_expect_logged("has ended with status 1; another begins in 0.4 s");
+    for (int i = 0; i < 20; i++) {
+        expect_answer(port, reply);
+        pid_t by = process_of(reply);
+        ck_assert(by == f.before[0] || by == f.before[1]);
+    }
+    file_write(the_daemon.conf, SLICE("drain = 2s\n"));
+    kill(pid, SIGUSR2);
+    expect_family(pid, 2, &f);
+    expect_answer(port, reply);
+    daemon_expect_stop(pid);
+}
+END_TEST
 
 START_TEST(streams_of_before_end_politely)
 {
@@ -599,6 +620,7 @@ SUITE(workers)
     tcase_add_test(tc, nor_on_sockets_of_systemd);
     tcase_add_test(tc, a_restart_reads_the_configuration_and_may_change_the_number_of_workers);
     tcase_add_test(tc, a_configuration_that_is_not_good_changes_nothing);
+    tcase_add_test(tc, new_workers_that_do_not_serve_leave_the_old_ones_in_place);
     tcase_add_test(tc, streams_of_before_end_politely);
     tcase_add_test(tc, who_drains_is_not_hurried_by_another_restart);
     tcase_add_test(tc, alone_it_does_not_mind_the_signal);
