@@ -553,7 +553,7 @@
 
         bell.on = function (name, fn) {
             heard.push([name, fn]);
-            if (!o.topics && !/^(state|gap|auth)$/.test(name) && topics.join('\n').indexOf(name) < 0) {
+            if (!o.topics && !/^(state|gap|auth)$/.test(name) && ('\n' + topics.join('\n') + '\n').indexOf('\n' + name + '\n') < 0) {
                 topics.push(name);
                 if (link) { start(); }
             }

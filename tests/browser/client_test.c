@@ -305,6 +305,33 @@ START_TEST(a_page_that_was_left_goes_on_where_it_was)
 }
 END_TEST
 
+START_TEST(filters_of_on_are_what_is_heard_where_no_topics_are_named)
+{
+    struct client_site *s = client_site_start(CLIENT_BELLPUSHD);
+    struct browser *b = browser_start(_i);
+
+    open_page(b, s, s->port, "none", NULL);
+    browser_expect(b, "bell.state === 'open'", SEEN_MS);
+    free(browser_eval(b, "(function () {"
+                         "    window.heard = [];"
+                         "    window.hear = function (e) { heard.push(e.topic + e.data); };"
+                         "    window.own = bellpush('/push', { since: 'earliest' });"
+                         "    own.on('ab/+', hear).on('b', hear).on('$c', hear);"
+                         "}())"));
+    browser_expect(b, "own.state === 'open' && own.report().cursor", SEEN_MS);
+    client_site_publish(s, "ab/c", 0, 1);
+    client_site_publish(s, "a", 0, 1); /* nobody asked for that */
+    client_site_publish(s, "b", 0, 1);
+    browser_expect(b, "heard.join() === 'ab/c0,b0'", SEEN_MS);
+    free(browser_eval(b, "own.on('a', hear)")); /* from now on */
+    client_site_publish(s, "a", 1, 2);
+    browser_expect(b, "heard.join() === 'ab/c0,b0,a1'", SEEN_MS);
+    free(browser_eval(b, "own.close()"));
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
 static void start_cluster(void)
 {
     cluster_shared();
@@ -323,4 +350,5 @@ SUITE(client)
     tcase_add_loop_test(tc, who_has_the_right_publishes, 0, 2);
     tcase_add_loop_test(tc, a_way_that_is_silent_is_left_and_tried_again_later, 0, 2);
     tcase_add_loop_test(tc, a_page_that_was_left_goes_on_where_it_was, 0, 2);
+    tcase_add_loop_test(tc, filters_of_on_are_what_is_heard_where_no_topics_are_named, 0, 2);
 }
