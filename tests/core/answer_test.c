@@ -100,7 +100,7 @@ static void crowd_unmake(void)
 /* Events come together, one of each topic. */
 static void come(const char *const *topics, size_t n)
 {
-    struct event *events[8];
+    struct event *events[8] = { NULL };
 
     for (size_t i = 0; i < n; i++) {
         struct event_fields f = { .epoch = "e", .seq = ++number, .topic = slice_of(topics[i]) };
