@@ -52,7 +52,12 @@ static bool become(const struct privileges *p)
 
 bool privileges_drop(const struct privileges *p)
 {
+    int with_parent = 0;
+
+    /* Who has started us may want us to end with him; a change of user forgets that. */
+    prctl(PR_GET_PDEATHSIG, &with_parent);
     if (p->change && !become(p))
         return false;
+    prctl(PR_SET_PDEATHSIG, with_parent);
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }

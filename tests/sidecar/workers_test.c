@@ -583,6 +583,37 @@ START_TEST(root_becomes_somebody_else_when_all_is_open)
 }
 END_TEST
 
+static bool is_refused(void *arg)
+{
+    int fd = connect_to(0);
+
+    (void)arg;
+    if (fd >= 0)
+        close(fd);
+    return fd < 0;
+}
+
+/* process_start() asks the kernel that what it starts shall die with it. */
+START_TEST(who_wants_it_to_end_with_him_is_heard_after_the_change_too)
+{
+    char reply[REPLY_MAX];
+    pid_t middle = geteuid() == 0 ? fork() : -1;
+
+    if (middle < 0)
+        return;
+    if (middle == 0) {
+        start_with(the_daemon.socket, "0", "--user", "nobody");
+        for (;;)
+            pause();
+    }
+    daemon_expect_logged("listening on ");
+    expect_answer(0, reply);
+    kill(middle, SIGKILL);
+    ck_assert(process_wait(middle, DAEMON_DEADLINE_MS, NULL));
+    ck_assert(wait_until(is_refused, NULL, DAEMON_DEADLINE_MS));
+}
+END_TEST
+
 START_TEST(who_is_not_root_cannot_become_another)
 {
     struct process_spec spec = {
@@ -625,5 +656,6 @@ SUITE(workers)
     tcase_add_test(tc, who_drains_is_not_hurried_by_another_restart);
     tcase_add_test(tc, alone_it_does_not_mind_the_signal);
     tcase_add_test(tc, root_becomes_somebody_else_when_all_is_open);
+    tcase_add_test(tc, who_wants_it_to_end_with_him_is_heard_after_the_change_too);
     tcase_add_test(tc, who_is_not_root_cannot_become_another);
 }
