@@ -11,7 +11,7 @@
 #include "tests/peers/process.h"
 #include "tests/suite.h"
 
-enum { SEEN_MS = 20000, BACK_MS = 60000, RUDE_STEP = 5, RUDE_PERCENT = 60, RUDE_CONNECTIONS = 60 };
+enum { SEEN_MS = 20000, BACK_MS = 60000, RUDE_STEP = 5, RUDE_PERCENT = 60, RUDE_CONNECTIONS = 40 };
 
 enum { SITES = CLIENT_BELLPUSHD + 1, BROWSERS = BROWSER_QTWEBKIT + 1 };
 /* A bell for each way, all at once. */
@@ -337,6 +337,8 @@ static void start_cluster(void)
     cluster_shared();
 }
 
+/* What does not depend on the engine is tried in one, turn and turn about: 0 Chromium, 1 Firefox.
+ */
 SUITE(client)
 {
     tcase_add_unchecked_fixture(tc, start_cluster, NULL);
@@ -345,10 +347,10 @@ SUITE(client)
     tcase_add_test(tc, what_a_browser_lacks_is_done_without);
     tcase_add_loop_test(tc, nothing_is_lost_or_doubled_whatever_befalls_connections, 0,
                         (int)LENGTH(rude_pairs));
-    tcase_add_loop_test(tc, websocket_comes_first_and_is_done_without, 0, 2);
-    tcase_add_loop_test(tc, refusals_are_final_and_told, 0, 2);
-    tcase_add_loop_test(tc, who_has_the_right_publishes, 0, 2);
-    tcase_add_loop_test(tc, a_way_that_is_silent_is_left_and_tried_again_later, 0, 2);
+    tcase_add_loop_test(tc, websocket_comes_first_and_is_done_without, 1, 2);
+    tcase_add_loop_test(tc, refusals_are_final_and_told, 1, 2);
+    tcase_add_loop_test(tc, who_has_the_right_publishes, 1, 2);
+    tcase_add_loop_test(tc, a_way_that_is_silent_is_left_and_tried_again_later, 0, 1);
     tcase_add_loop_test(tc, a_page_that_was_left_goes_on_where_it_was, 0, 2);
-    tcase_add_loop_test(tc, filters_of_on_are_what_is_heard_where_no_topics_are_named, 0, 2);
+    tcase_add_loop_test(tc, filters_of_on_are_what_is_heard_where_no_topics_are_named, 0, 1);
 }

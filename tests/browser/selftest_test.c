@@ -90,7 +90,7 @@ static void start_cluster(void)
 SUITE(selftest)
 {
     tcase_add_unchecked_fixture(tc, start_cluster, NULL);
-    tcase_add_loop_test(tc, what_works_is_shown_with_its_time, 0, 2);
+    tcase_add_loop_test(tc, what_works_is_shown_with_its_time, 1, 2);
     tcase_add_test(tc, what_is_held_back_is_shown_with_the_line_that_mends_it);
     tcase_add_test(tc, an_address_where_nothing_is_says_so);
 }

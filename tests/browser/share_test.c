@@ -18,11 +18,8 @@ static const struct {
     const char *off;
     enum browser_kind browser;
 } lacking[] = {
-    { "", BROWSER_CHROMIUM },
-    { "", BROWSER_FIREFOX },
-    { "locks", BROWSER_CHROMIUM },
-    { "locks,BroadcastChannel", BROWSER_CHROMIUM },
-    { "locks,BroadcastChannel", BROWSER_FIREFOX },
+    { "", BROWSER_CHROMIUM },      { "", BROWSER_FIREFOX },
+    { "locks", BROWSER_CHROMIUM }, { "locks,BroadcastChannel", BROWSER_FIREFOX },
     { "lossy", BROWSER_CHROMIUM },
 };
 
