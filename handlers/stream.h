@@ -1,5 +1,6 @@
 /*
- * stream.h - one open stream, for stream.c and for those who converse over one (talk.h).
+ * stream.h - one open stream, for the routes (streams.c) and for those who converse over one
+ * (talk.h).
  *
  * Everything that a reader needs while it is open is here once: its place and what it was told of
  * it, heartbeats, slowness, the end of its rights, the end of its hold, how each is told.  A
@@ -38,13 +39,18 @@ struct stream {
 _Static_assert(sizeof(struct stream) <= 184, "a thousand streams are a thousand of these");
 
 /*
- * For talk.c.  Open one: count it, begin the reply, hold it.  q: its topics, which may be none, and
+ * Open one: count it, begin the reply, hold it.  q: its topics, which may be none, and
  * where to begin; protocol: it becomes a WebSocket of this subprotocol (perhaps empty); NULL: none.
  * False: refused and answered; *s is as it was.  True: open; it may be over already (s->over), and
  * what there is to free is the caller's.
  */
 bool stream_open(const struct visit *, struct stream *, const struct query *,
                  const struct slice *protocol) MUST_USE;
+
+/* HEAD: how it would begin. */
+void stream_head(const struct visit *, enum face_name, const struct query *);
+
+/* --- for talk.c ---------------------------------------------------------------------------- */
 
 /* Begin to follow: it has had no filters until now, or no longer.  As follow_start(); s->over may
    be set by it. */
