@@ -33,7 +33,7 @@ struct site;
 struct site_place {
     const char *top;     /* source tree */
     const char *program; /* bellpush.fcgi */
-    const char *daemon; /* bellpushd */
+    const char *daemon;  /* bellpushd */
     const char *bare;    /* tests/bench/bare */
     const char *dsn;     /* a database with the schema, for those that site_wants_database() */
     int nginx_processes; /* worker processes of nginx, with or without nchan */
