@@ -39,6 +39,7 @@ struct outbox_queue {
 
 enum {
     ITEMS_FIRST = 4,
+    ITEMS_BURST = 32,     /* where few wait no longer, many do: not grown step by step */
     PIECES_MAX = 64,      /* per write; IOV_MAX is 1024 */
     FRAMES_MAX = 4,       /* new frames per write */
     TOGETHER_MAX = 32768, /* so many bytes are rather copied than pointed to */
@@ -91,7 +92,7 @@ static bool queue_reserve(struct outbox *o)
 
     if (old && old->count < old->cap)
         return true;
-    uint32_t cap = old ? old->cap * 2 : ITEMS_FIRST;
+    uint32_t cap = !old ? ITEMS_FIRST : old->cap < ITEMS_BURST ? ITEMS_BURST : old->cap * 2;
     q = malloc(sizeof(*q) + cap * sizeof(q->items[0]));
     if (!q)
         return false;
