@@ -377,7 +377,9 @@ static enum rc on_caught_up(struct follow *f)
         return finish(s, END_HOLD, s->retry_ms);
     if (follow_cursor(f) > s->told)
         say_place(s, follow_cursor(f), face_of(s)->place);
-    return s->talks ? talk_caught_up(s) : RC_OK;
+    if (s->talks)
+        talk_caught_up(s);
+    return RC_OK;
 }
 
 static void on_failed(struct follow *f, enum rc rc)

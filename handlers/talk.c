@@ -260,8 +260,11 @@ static void on_turn(struct turn *turn)
         serve(t, next);
 }
 
-void talk_settled(struct talk *t)
+/* If that is what a change has waited for, it is over. */
+void talk_caught_up(struct stream *s)
 {
+    struct talk *t = talk_of(s);
+
     if (!t->changing || !t->settling)
         return;
     t->changed = true;

@@ -27,7 +27,7 @@ void talk_open(const struct visit *, struct query *);
 /* --- for stream.c --- */
 void talk_message(struct stream *, enum message_kind, struct slice);
 void talk_room(struct stream *);
-enum rc talk_caught_up(struct stream *) MUST_USE; /* as follow_ops.caught_up; RC_OK or RC_AGAIN */
+void talk_caught_up(struct stream *);
 bool talk_may_end(struct stream *); /* the process stops; false: it will end it by itself, soon */
 void talk_free(struct stream *);    /* its stream is over */
 

@@ -42,8 +42,6 @@ static inline struct talk *talk_of(struct stream *s)
     return CONTAINER(s, struct talk, stream);
 }
 
-/* The stream has caught up: if that is what a change has waited for, it is over. */
-void talk_settled(struct talk *);
 /* End it, but not now. */
 void talk_failed(struct talk *);
 

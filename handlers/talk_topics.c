@@ -228,13 +228,6 @@ void topics_room(struct talk *t)
         follow_resume(&t->stream.follow);
 }
 
-/* The stream has caught up after a change, or for another reason. */
-enum rc talk_caught_up(struct stream *s)
-{
-    talk_settled(talk_of(s));
-    return RC_OK;
-}
-
 /* ---- subscribe ------------------------------------------------------------------------------- */
 
 /* All topics that there will be, those that are new first, as a query like any other reader's. */

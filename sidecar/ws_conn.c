@@ -438,8 +438,6 @@ static struct ws_asked asked_by(const struct request *r)
         .connection = request_header(r, "connection"),
         .key = request_header(r, "sec-websocket-key"),
         .version = request_header(r, "sec-websocket-version"),
-        .protocol = request_header(r, "sec-websocket-protocol"),
-        .extensions = request_header(r, "sec-websocket-extensions"),
     };
 }
 
