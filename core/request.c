@@ -265,12 +265,7 @@ void kept_free(struct server *server, struct kept *k)
     free(k);
 }
 
-void request_again(struct request *r, struct kept *k)
-{
-    request_again_with(r, k, NULL);
-}
-
-void request_again_with(struct request *r, struct kept *k, const void *found)
+void request_again(struct request *r, struct kept *k, const void *found)
 {
     struct server *server = r->server;
 

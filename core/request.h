@@ -125,10 +125,9 @@ struct kept; /* a copy of head, headers and body; opaque */
  */
 enum { KEPT_MAX = 64 * 1024 * 1024, KEPT_TIMES_MAX = 8 };
 enum rc request_keep(struct request *, struct kept **out) MUST_USE;
-/* Held until now: let go of it and serve it.  Takes. */
-void request_again(struct request *, struct kept *);
-/* The same; meanwhile the handler finds the answer that it has asked for in request->found. */
-void request_again_with(struct request *, struct kept *, const void *found);
+/* Held until now: let go of it and serve it; meanwhile its handler finds the answer that it has asked
+   for in request->found.  Takes. */
+void request_again(struct request *, struct kept *, const void *found);
 /* It is gone: it will not be served again.  Takes; NULL: nothing happens. */
 void kept_free(struct server *, struct kept *);
 

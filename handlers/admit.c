@@ -5,11 +5,10 @@
  *        ^            |                           |
  *        |            | the gate's keys are       | the site must be asked
  *        |            v not here yet              v
- *        '------------------- parked -------------'     given up after PATIENCE_MS: 503
+ *        '------------------- parked -------------'     waiting.h
  *
- * A parked request is held by this file.  It is served again when the gate is loaded or the site
- * has answered; its answers wait in the gate's memory (memo.h), so that the second time none is
- * missing.
+ * It is served again when the gate is loaded or the site has answered; its answers wait in the
+ * gate's memory (memo.h), so that the second time none is missing.
  */
 #include "handlers/admit.h"
 
@@ -20,22 +19,17 @@
 #include "core/topic.h"
 #include "handlers/meter.h"
 #include "handlers/problem.h"
+#include "handlers/waiting.h"
 
 enum {
-    PATIENCE_MS = 10000, /* for the database to say who may what */
-    QUOTE_MAX = 120,     /* bytes of the client's own words in an answer */
-    TOKEN_MAX = 8192,    /* of the query's */
+    QUOTE_MAX = 120,  /* bytes of the client's own words in an answer */
+    TOKEN_MAX = 8192, /* of the query's */
 };
 
 /* ---- parked ---------------------------------------------------------------------------------- */
 
 struct parked {
-    struct request *request;
-    struct server *server; /* of the request, which may be over */
-    struct kept *kept;
-    struct source_call *call; /* the question; NULL: waits for the gate's keys */
-    struct alarm alarm;
-    char *headers; /* of struct visit */
+    struct waiting waiting; /* its call is the question; NULL: waits for the gate's keys */
     /* the question */
     struct buf description, names; /* who asks; the names, one behind the other */
     struct slice *asked;
@@ -44,102 +38,46 @@ struct parked {
     uint64_t gate_age; /* when it was asked */
 };
 
-static void parked_free(struct parked *p)
+static void parked_fini(struct waiting *w)
 {
-    source_cancel(p->call);
-    alarm_cancel(&p->alarm);
-    kept_free(p->server, p->kept);
+    struct parked *p = CONTAINER(w, struct parked, waiting);
+
     buf_fini(&p->description);
     buf_fini(&p->names);
     free(p->asked);
-    free(p->headers);
-    free(p);
 }
 
-static void serve_again(struct parked *p)
+static void on_rights(struct waiting *w)
 {
-    struct request *r = p->request;
-    struct kept *kept = p->kept;
-
-    p->kept = NULL;
-    parked_free(p);
-    request_again(r, kept);
+    if (!w->call && gate_is_loaded(w->server->gate))
+        waiting_again(w, NULL);
 }
 
-static void give_up(struct parked *p, const char *why)
-{
-    problem_retry(p->request, slice_of(p->headers), 503, p->server->conf->retry_ms, "%s", why);
-    parked_free(p);
-}
-
-static void on_late(struct alarm *alarm)
-{
-    give_up(CONTAINER(alarm, struct parked, alarm),
-            "The database does not answer, so it is not known what you may. Try again soon.");
-}
-
-static void on_gone(void *owner)
-{
-    parked_free(owner);
-}
-
-static void on_drain(void *owner)
-{
-    give_up(owner, "This process is stopping. Try again.");
-}
-
-static void on_rights(void *owner)
-{
-    struct parked *p = owner;
-
-    if (!p->call && gate_is_loaded(p->server->gate))
-        serve_again(p);
-}
-
-static const struct reply_ops parked_ops = { .gone = on_gone,
-                                             .drain = on_drain,
-                                             .rights = on_rights };
+static const struct waiting_kind parked_kind = { .size = sizeof(struct parked),
+                                                 .is_served = true,
+                                                 .so = "it is not known what you may",
+                                                 .fini = parked_fini,
+                                                 .rights = on_rights };
 
 static void on_answers(void *arg, const struct answers *a)
 {
     struct parked *p = arg;
-    struct gate *gate = p->server->gate;
+    struct gate *gate = p->waiting.server->gate;
 
-    p->call = NULL;
+    p->waiting.call = NULL;
     if (a->rc != RC_OK || a->n != p->n) {
-        give_up(p, "The site could not say what you may. Try again soon.");
+        waiting_give_up(&p->waiting, "The site could not say what you may. Try again soon.");
         return;
     }
     for (size_t i = 0; i < p->n && p->gate_age == gate_age(gate); i++)
         gate_answer_put(gate, buf_slice(&p->description), p->verb, p->asked[i], a->may[i]);
-    serve_again(p);
+    waiting_again(&p->waiting, NULL);
 }
 
 static enum admission no_room(const struct visit *v)
 {
-    problem_retry(v->request, v->common, 503, v->server->conf->retry_ms,
-                  "Too many requests wait for the database. Try again soon.");
+    waiting_refuse(v);
     return ADMIT_NO;
-}
-
-/* Gives; NULL: no memory, or no more may be kept. */
-static struct parked *park(const struct visit *v)
-{
-    struct parked *p = calloc(1, sizeof(*p));
-
-    if (!p)
-        return NULL;
-    p->request = v->request;
-    p->server = v->server;
-    p->headers = slice_dup(v->common);
-    if (p->headers && request_keep(v->request, &p->kept) == RC_OK) {
-        alarm_set(v->server->wheel, &p->alarm, PATIENCE_MS, on_late);
-        reply_hold(v->request, &parked_ops, p);
-        return p;
-    }
-    free(p->headers);
-    free(p);
-    return NULL;
 }
 
 /* ---- who ------------------------------------------------------------------------------------- */
@@ -169,8 +107,7 @@ static enum admission unauthorized(const struct visit *v, const struct refusal *
              "Bearer realm=\"bellpush\", error=\"invalid_token\", error_description=\"%s\"",
              why->why);
     problem_challenge(v->request, v->common, challenge,
-                      "The token is not valid: %s. Leave it away to read public topics.",
-                      why->why);
+                      "The token is not valid: %s. Leave it away to read public topics.", why->why);
     return ADMIT_NO;
 }
 
@@ -191,7 +128,7 @@ enum admission admit_identify(struct visit *v, struct buf *token)
     case CREDENTIAL_GOOD:
         return ADMIT_YES;
     case CREDENTIAL_LATER:
-        return park(v) ? ADMIT_LATER : no_room(v);
+        return waiting_begin(v, &parked_kind) ? ADMIT_LATER : ADMIT_NO;
     case CREDENTIAL_BAD:
         break;
     }
@@ -272,11 +209,12 @@ static enum admission refuse_name(const struct visit *v, enum verb verb, const s
 static enum admission ask(const struct visit *v, struct slice description, enum verb verb,
                           const struct slice *names, size_t n)
 {
-    struct parked *p = park(v);
+    struct waiting *w = waiting_begin(v, &parked_kind);
     size_t bytes = 0, at = 0;
 
-    if (!p)
-        return no_room(v);
+    if (!w)
+        return ADMIT_NO;
+    struct parked *p = CONTAINER(w, struct parked, waiting);
     for (size_t i = 0; i < n; i++)
         bytes += names[i].len;
     p->verb = verb;
@@ -291,9 +229,9 @@ static enum admission ask(const struct visit *v, struct slice description, enum 
         at += names[i].len;
     }
     if (room && buf_rc(&p->description) == RC_OK)
-        p->call = source_may(v->server->source, description, verb, p->asked, n, on_answers, p);
-    if (!p->call)
-        give_up(p, "Too many requests wait for the database. Try again soon.");
+        w->call = source_may(v->server->source, description, verb, p->asked, n, on_answers, p);
+    if (!w->call)
+        waiting_give_up(w, NULL);
     return ADMIT_LATER; /* answered or not, the request is no longer the handler's */
 }
 

@@ -14,16 +14,12 @@
  */
 #include "handlers/hook_priv.h"
 
-#include <stdlib.h>
-
 #include "core/text.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
+#include "handlers/waiting.h"
 
-enum {
-    PATIENCE_MS = 10000, /* for the database to say what this hook is */
-    NAME_MAX_BYTES = 64,
-};
+enum { NAME_MAX_BYTES = 64 };
 
 struct slice hook_name(const struct request_head *head)
 {
@@ -32,88 +28,32 @@ struct slice hook_name(const struct request_head *head)
     return (struct slice){ head->path.at + before, head->path.len - before };
 }
 
-/* ---- what is it? ------------------------------------------------------------------------------
- */
+/* ---- what is it? ----------------------------------------------------------------------------- */
 
-struct asking { /* for its definition */
-    struct request *request;
-    struct server *server; /* of the request, which may be over */
-    struct kept *kept;
-    struct source_call *call;
-    struct alarm alarm;
-    char *headers; /* of struct visit */
-};
-
-static void asking_free(struct asking *a)
-{
-    source_cancel(a->call);
-    alarm_cancel(&a->alarm);
-    kept_free(a->server, a->kept);
-    free(a->headers);
-    free(a);
-}
-
-static void give_up(struct asking *a, const char *why)
-{
-    problem_retry(a->request, slice_of(a->headers), 503, a->server->conf->retry_ms, "%s", why);
-    asking_free(a);
-}
-
-static void on_late(struct alarm *alarm)
-{
-    give_up(CONTAINER(alarm, struct asking, alarm),
-            "The database does not answer. Send this again.");
-}
-
-static void on_asker_gone(void *owner)
-{
-    asking_free(owner);
-}
-
-static void on_asker_drain(void *owner)
-{
-    give_up(owner, "This process is stopping. Send this again.");
-}
-
-static const struct reply_ops asking_ops = { .gone = on_asker_gone, .drain = on_asker_drain };
+static const struct waiting_kind asking_kind = { .size = sizeof(struct waiting),
+                                                 .is_served = true,
+                                                 .so = "this hook is not known yet" };
 
 static void on_hook(void *arg, const struct hook *hook)
 {
-    struct asking *a = arg;
-    struct request *r = a->request;
-    struct kept *kept = a->kept;
+    struct waiting *w = arg;
 
-    a->call = NULL;
-    a->kept = NULL;
-    asking_free(a);
-    request_again_with(r, kept, hook);
+    w->call = NULL;
+    waiting_again(w, hook);
 }
 
 static void ask(const struct visit *v)
 {
-    struct asking *a = calloc(1, sizeof(*a));
+    struct waiting *w = waiting_begin(v, &asking_kind);
 
-    if (a) {
-        a->request = v->request;
-        a->server = v->server;
-        a->headers = slice_dup(v->common);
-        a->call = a->headers
-                      ? source_hook(v->server->source, hook_name(v->request->head), on_hook, a)
-                      : NULL;
-    }
-    if (a && a->call && request_keep(v->request, &a->kept) == RC_OK) {
-        alarm_set(v->server->wheel, &a->alarm, PATIENCE_MS, on_late);
-        reply_hold(v->request, &asking_ops, a);
+    if (!w)
         return;
-    }
-    problem_retry(v->request, v->common, 503, v->server->conf->retry_ms,
-                  "Too many requests wait for the database. Send this again.");
-    if (a)
-        asking_free(a);
+    w->call = source_hook(v->server->source, hook_name(v->request->head), on_hook, w);
+    if (!w->call)
+        waiting_give_up(w, NULL);
 }
 
-/* ---- serve ------------------------------------------------------------------------------------
- */
+/* ---- serve ----------------------------------------------------------------------------------- */
 
 static bool is_name(struct slice name)
 {

@@ -15,50 +15,21 @@
 #include "handlers/listen.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
-
-enum { PATIENCE_MS = 10000 };
+#include "handlers/waiting.h"
 
 struct asking {
-    struct request *request;
-    struct server *server; /* of the request, which may be over */
-    struct source_call *call;
-    struct alarm alarm;
-    char *headers; /* of struct visit */
+    struct waiting waiting;
     char *topic;
 };
 
-static void asking_free(struct asking *a)
+static void asking_fini(struct waiting *w)
 {
-    source_cancel(a->call);
-    alarm_cancel(&a->alarm);
-    free(a->headers);
-    free(a->topic);
-    free(a);
+    free(CONTAINER(w, struct asking, waiting)->topic);
 }
 
-static void give_up(struct asking *a, const char *why)
-{
-    problem_retry(a->request, slice_of(a->headers), 503, a->server->conf->retry_ms, "%s", why);
-    asking_free(a);
-}
-
-static void on_late(struct alarm *alarm)
-{
-    give_up(CONTAINER(alarm, struct asking, alarm),
-            "The database does not answer, so it is not known who is there. Try again soon.");
-}
-
-static void on_gone(void *owner)
-{
-    asking_free(owner);
-}
-
-static void on_drain(void *owner)
-{
-    give_up(owner, "This process is stopping. Try again.");
-}
-
-static const struct reply_ops reply_ops = { .gone = on_gone, .drain = on_drain };
+static const struct waiting_kind asking_kind = { .size = sizeof(struct asking),
+                                                 .so = "it is not known who is there",
+                                                 .fini = asking_fini };
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
@@ -94,6 +65,8 @@ void presence_put(struct buf *out, struct slice topic, const struct roll *roll)
 
 static void say(struct asking *a, const struct roll *roll)
 {
+    struct request *r = a->waiting.request;
+    struct slice headers = slice_of(a->waiting.headers);
     struct buf head = BUF_EMPTY, body = BUF_EMPTY;
 
     presence_put(&body, slice_of(a->topic), roll);
@@ -102,15 +75,15 @@ static void say(struct asking *a, const struct roll *roll)
                "Content-Type: application/json\r\nCache-Control: no-store\r\n"
                "Content-Length: %zu\r\n",
                body.len);
-    buf_put(&head, slice_of(a->headers));
+    buf_put(&head, headers);
     if (buf_rc(&head) == RC_OK && buf_rc(&body) == RC_OK) {
-        reply_begin(a->request, 200, buf_slice(&head));
-        reply_write(a->request, buf_slice(&body));
-        reply_end(a->request);
+        reply_begin(r, 200, buf_slice(&head));
+        reply_write(r, buf_slice(&body));
+        reply_end(r);
     } else {
-        problem_no_memory(a->request, slice_of(a->headers), "Out of memory.");
+        problem_no_memory(r, headers, "Out of memory.");
     }
-    asking_free(a);
+    waiting_free(&a->waiting);
     buf_fini(&head);
     buf_fini(&body);
 }
@@ -119,36 +92,27 @@ static void on_called(void *arg, const struct roll *roll)
 {
     struct asking *a = arg;
 
-    a->call = NULL;
+    a->waiting.call = NULL;
     if (roll->rc == RC_OK)
         say(a, roll);
     else
-        give_up(a, "The database could not say who is there. Try again soon.");
+        waiting_give_up(&a->waiting, "The database could not say who is there. Try again soon.");
 }
 
 /* ---- serve ----------------------------------------------------------------------------------- */
 
 static void ask(const struct visit *v, struct slice topic)
 {
-    struct asking *a = calloc(1, sizeof(*a));
+    struct waiting *w = waiting_begin(v, &asking_kind);
 
-    if (a) {
-        a->request = v->request;
-        a->server = v->server;
-        a->headers = slice_dup(v->common);
-        a->topic = slice_dup(topic);
-        if (a->headers && a->topic)
-            a->call = source_who(v->server->source, topic, PRESENCE_MEMBERS_MAX, on_called, a);
-    }
-    if (a && a->call) {
-        alarm_set(v->server->wheel, &a->alarm, PATIENCE_MS, on_late);
-        reply_hold(v->request, &reply_ops, a);
+    if (!w)
         return;
-    }
-    problem_retry(v->request, v->common, 503, v->server->conf->retry_ms,
-                  "Too many requests wait for the database. Try again soon.");
-    if (a)
-        asking_free(a);
+    struct asking *a = CONTAINER(w, struct asking, waiting);
+    a->topic = slice_dup(topic);
+    if (a->topic)
+        w->call = source_who(v->server->source, topic, PRESENCE_MEMBERS_MAX, on_called, a);
+    if (!w->call)
+        waiting_give_up(w, NULL);
 }
 
 static const char *terms_error(const struct query *q)

@@ -24,21 +24,14 @@
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 #include "handlers/unpublished.h"
+#include "handlers/waiting.h"
 
 struct publish {
-    struct request *request;
-    struct source_call *call;
-    char *headers; /* of struct visit */
+    struct waiting waiting;
     bool by_event; /* it is the events that say which ones they are, no key of the request */
 };
 
 /* ---- the answer -------------------------------------------------------------------------- */
-
-static void publish_free(struct publish *p)
-{
-    free(p->headers);
-    free(p);
-}
 
 static void put_cursors(struct buf *out, const char *epoch, const struct publication *done)
 {
@@ -69,12 +62,12 @@ static void put_repeated(struct buf *out, const struct publication *done)
 /* It is committed: 201 with its numbers, or 202 where they are given a moment later. */
 static void say_done(struct publish *p, const struct publication *done)
 {
-    struct server *server = p->request->server;
+    struct request *r = p->waiting.request;
     struct buf head = BUF_EMPTY, body = BUF_EMPTY;
-    bool numbered = done->seqs && done->n > 0 && server->epoch[0];
+    bool numbered = done->seqs && done->n > 0 && r->server->epoch[0];
 
     if (numbered)
-        put_cursors(&body, server->epoch, done);
+        put_cursors(&body, r->server->epoch, done);
     else
         buf_puts(&body, "{\"cursor\":null");
     put_repeated(&body, done);
@@ -86,10 +79,10 @@ static void say_done(struct publish *p, const struct publication *done)
                "Content-Type: application/json\r\nCache-Control: no-store\r\n"
                "Content-Length: %zu\r\n",
                body.len);
-    buf_put(&head, slice_of(p->headers));
-    reply_begin(p->request, numbered ? 201 : 202, buf_slice(&head));
-    reply_write(p->request, buf_slice(&body));
-    reply_end(p->request);
+    buf_put(&head, slice_of(p->waiting.headers));
+    reply_begin(r, numbered ? 201 : 202, buf_slice(&head));
+    reply_write(r, buf_slice(&body));
+    reply_end(r);
     buf_fini(&head);
     buf_fini(&body);
 }
@@ -112,7 +105,7 @@ static void say_failed(struct publish *p, const struct publication *done)
         buf_putc(&used, '\0');
         words.used = buf_rc(&used) == RC_OK ? used.at : "";
     }
-    unpublished_reply(p->request, slice_of(p->headers), done, &words);
+    unpublished_reply(p->waiting.request, slice_of(p->waiting.headers), done, &words);
     buf_fini(&used);
 }
 
@@ -120,51 +113,32 @@ static void on_published(void *arg, const struct publication *done)
 {
     struct publish *p = arg;
 
+    p->waiting.call = NULL;
     if (done->rc == RC_OK) {
-        p->request->server->stats.published +=
+        p->waiting.server->stats.published +=
             done->repeat_n < done->n ? done->n - done->repeat_n : 0;
         say_done(p, done);
     } else {
         say_failed(p, done);
     }
-    publish_free(p);
+    waiting_free(&p->waiting);
 }
 
-static void on_gone(void *owner)
-{
-    struct publish *p = owner;
-
-    source_cancel(p->call); /* it takes place all the same; nobody is left to be told */
-    publish_free(p);
-}
-
-static void on_drain(void *owner)
-{
-    (void)owner; /* a commit takes less than any drain */
-}
-
-static const struct reply_ops reply_ops = { .gone = on_gone, .drain = on_drain };
+static const struct waiting_kind publish_kind = { .size = sizeof(struct publish), .commits = true };
 
 static void submit(const struct visit *v, const struct draft *drafts, size_t n, struct slice key)
 {
     if (!meter_publish(v, drafts, n))
         return;
-    struct publish *p = calloc(1, sizeof(*p));
-    if (p)
-        p->headers = slice_dup(v->common);
-    if (p && p->headers) {
-        p->request = v->request;
-        p->by_event = drafts[0].once.len > 0;
-        p->call = source_publish(v->server->source, drafts, n, key, on_published, p);
-    }
-    if (p && p->call) {
-        reply_hold(v->request, &reply_ops, p);
+    struct waiting *w = waiting_begin(v, &publish_kind);
+    if (!w)
         return;
-    }
-    problem_retry(v->request, v->common, 503, v->server->conf->retry_ms,
-                  "Too many publishes wait for the database. Nothing of this one was published.");
-    if (p)
-        publish_free(p);
+    struct publish *p = CONTAINER(w, struct publish, waiting);
+    p->by_event = drafts[0].once.len > 0;
+    w->call = source_publish(v->server->source, drafts, n, key, on_published, p);
+    if (!w->call)
+        waiting_give_up(w, "Too many publishes wait for the database. Nothing of this one was "
+                           "published.");
 }
 
 /* ---- may it be sent, and can it be read? ------------------------------------------------- */

@@ -165,7 +165,7 @@ START_TEST(a_kept_request_is_served_again_as_it_was)
         ck_assert_int_eq(status, 0);
         ck_assert_uint_eq(server.open_count, 1);
         ck_assert_uint_gt(server.kept_bytes, 0);
-        request_again(&request, kept);
+        request_again(&request, kept, NULL);
     }
     ck_assert_int_eq(serves, waits + 1);
     ck_assert_int_eq(status, 200);
