@@ -303,6 +303,24 @@ bool query_next(struct slice *rest, struct slice *key, struct slice *value)
     return false;
 }
 
+bool item_next(struct slice *rest, char separator, struct slice *item)
+{
+    if (rest->len == 0)
+        return false;
+    *item = cut(rest, separator);
+    return true;
+}
+
+bool list_has(struct slice list, struct slice word)
+{
+    struct slice item;
+
+    while (item_next(&list, ',', &item))
+        if (slice_is_nocase(slice_trim(item), word))
+            return true;
+    return false;
+}
+
 /* --- numbers ------------------------------------------------------------------------------- */
 
 enum rc number_parse(struct slice s, int64_t max, int64_t *out)

@@ -1,6 +1,6 @@
 /*
  * text.h - the few text formats that every room speaks: UTF-8, JSON strings, percent-encoding,
- * base64, and numbers read strictly.
+ * base64, lists, and numbers read strictly.
  */
 #ifndef CORE_TEXT_H
 #define CORE_TEXT_H
@@ -66,6 +66,15 @@ bool uri_reference_valid(struct slice);
  * encoded; a pair without '=' has an empty value.
  */
 bool query_next(struct slice *rest, struct slice *key, struct slice *value);
+
+/*
+ * Cut the next item off a list, perhaps an empty one, with the blanks around it.  False: nothing is
+ * left.
+ */
+bool item_next(struct slice *rest, char separator, struct slice *item);
+
+/* Is the word an item of a list between commas (RFC 9110 section 5.6.1)?  In whatever case. */
+bool list_has(struct slice list, struct slice word);
 
 /* Without blanks and tabs at either end. */
 struct slice slice_trim(struct slice);

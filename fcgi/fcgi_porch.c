@@ -6,13 +6,14 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "core/text.h"
 #include "fcgi/fcgi_conn.h"
 
 /* FCGI_WEB_SERVER_ADDRS (specification, section 3.2): only for TCP; a list "a,b,c". */
 static bool is_named(const struct porch *porch, const struct sockaddr_storage *peer)
 {
     char text[INET6_ADDRSTRLEN] = "";
-    struct slice rest = slice_of(porch->owner);
+    struct slice rest = slice_of(porch->owner), one;
 
     if (rest.len == 0 || (peer->ss_family != AF_INET && peer->ss_family != AF_INET6))
         return true;
@@ -21,14 +22,9 @@ static bool is_named(const struct porch *porch, const struct sockaddr_storage *p
                               : (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr;
     if (!inet_ntop(peer->ss_family, address, text, sizeof(text)))
         return false;
-    while (rest.len > 0) {
-        const char *comma = memchr(rest.at, ',', rest.len);
-        struct slice one = { rest.at, comma ? (size_t)(comma - rest.at) : rest.len };
+    while (item_next(&rest, ',', &one))
         if (slice_is(one, slice_of(text)))
             return true;
-        size_t step = one.len + (comma ? 1 : 0);
-        rest = (struct slice){ rest.at + step, rest.len - step };
-    }
     return false;
 }
 

@@ -11,19 +11,6 @@
 #include "core/text.h"
 #include "handlers/signature_priv.h"
 
-/* Cut the next item off; false at the end. */
-static bool item_next(struct slice *rest, char separator, struct slice *item)
-{
-    if (rest->len == 0)
-        return false;
-    const char *end = memchr(rest->at, separator, rest->len);
-    *item = (struct slice){ rest->at, end ? (size_t)(end - rest->at) : rest->len };
-    size_t gone = item->len + (end ? 1 : 0);
-    rest->at += gone;
-    rest->len -= gone;
-    return true;
-}
-
 /* "v1=abc" is "abc" of "v1="; absent otherwise. */
 static struct slice value_of(struct slice item, struct slice name)
 {

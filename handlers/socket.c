@@ -46,17 +46,14 @@ static bool can_be_one(const struct visit *v)
     return false;
 }
 
-/* Is the word one of a comma-separated list? */
-static bool offers(struct slice list, struct slice word)
+/* Names of subprotocols are compared as they are (RFC 6455 section 11.5). */
+static bool offers(struct slice protocols, struct slice ours)
 {
-    while (list.len > 0) {
-        const char *comma = memchr(list.at, ',', list.len);
-        size_t len = comma ? (size_t)(comma - list.at) : list.len;
-        if (slice_is(slice_trim((struct slice){ list.at, len }), word))
+    struct slice one;
+
+    while (item_next(&protocols, ',', &one))
+        if (slice_is(slice_trim(one), ours))
             return true;
-        len += comma != NULL;
-        list = (struct slice){ list.at + len, list.len - len };
-    }
     return false;
 }
 

@@ -160,16 +160,14 @@ static void put_tag(struct buf *out, const struct stat *st)
 /* RFC 9110 section 13.1.2: a list of tags, compared weakly.  Ours has no comma in it. */
 static bool is_known(struct slice known, struct slice tag)
 {
-    while (known.len > 0) {
-        const char *comma = memchr(known.at, ',', known.len);
-        size_t len = comma ? (size_t)(comma - known.at) : known.len;
-        struct slice one = slice_trim((struct slice){ known.at, len });
+    struct slice one;
+
+    while (item_next(&known, ',', &one)) {
+        one = slice_trim(one);
         if (one.len > 2 && memcmp(one.at, "W/", 2) == 0)
             one = (struct slice){ one.at + 2, one.len - 2 };
         if (slice_is(one, tag) || slice_is(one, SLICE("*")))
             return true;
-        len += comma != NULL;
-        known = (struct slice){ known.at + len, known.len - len };
     }
     return false;
 }

@@ -190,16 +190,6 @@ struct slice http1_field(struct slice fields, const char *wanted)
     return SLICE_NONE;
 }
 
-bool http1_list_has(struct slice list, struct slice word)
-{
-    struct slice item;
-
-    while (cut(&list, ',', &item))
-        if (slice_is_nocase(slice_trim(item), word))
-            return true;
-    return slice_is_nocase(slice_trim(list), word);
-}
-
 static bool is_single(struct slice name)
 {
     for (size_t i = 0; i < LENGTH(single); i++)
@@ -335,9 +325,8 @@ static enum rc read_rest(struct http1_head *head, struct http1_fault *fault)
     struct slice connection = http1_field(head->fields, "connection");
     struct slice expect = http1_field(head->fields, "expect");
 
-    head->keep = head->minor > 0 ? !http1_list_has(connection, SLICE("close"))
-                                 : http1_list_has(connection, SLICE("keep-alive")) &&
-                                       !http1_list_has(connection, SLICE("close"));
+    head->keep = !list_has(connection, SLICE("close")) &&
+                 (head->minor > 0 || list_has(connection, SLICE("keep-alive")));
     if (!expect.at || head->minor == 0) /* RFC 9110 section 10.1.1 */
         return RC_OK;
     if (!slice_is_nocase(expect, SLICE("100-continue")))

@@ -62,7 +62,4 @@ bool http1_field_next(struct slice *fields, struct slice *name, struct slice *va
 /* Value of a field by its lower-case name; {NULL, 0}: absent. */
 struct slice http1_field(struct slice fields, const char *name);
 
-/* Is this among the comma-separated words of a value, in whatever case? */
-bool http1_list_has(struct slice list, struct slice word);
-
 #endif

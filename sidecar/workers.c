@@ -342,19 +342,15 @@ static void on_checked(struct crew *c, int status)
 
 static void take_handed(struct crew *c)
 {
-    struct slice rest = slice_of(getenv(handed_workers));
+    struct slice rest = slice_of(getenv(handed_workers)), one;
     int64_t pid;
 
-    for (size_t i = 0; i < OLD_MAX && rest.len > 0; i++) {
-        const char *comma = memchr(rest.at, ',', rest.len);
-        struct slice one = { rest.at, comma ? (size_t)(comma - rest.at) : rest.len };
-        size_t step = one.len + (comma ? 1 : 0);
+    for (size_t i = 0; i < OLD_MAX && item_next(&rest, ',', &one); i++) {
         c->old[i].told = one.len > 0 && one.at[0] == '-';
         if (c->old[i].told)
             one = (struct slice){ one.at + 1, one.len - 1 };
         if (number_parse(one, INT32_MAX, &pid) == RC_OK)
             c->old[i].pid = (pid_t)pid;
-        rest = (struct slice){ rest.at + step, rest.len - step };
     }
     unsetenv(handed_workers);
 }

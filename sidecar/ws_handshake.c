@@ -25,31 +25,6 @@ static bool is_token_char(char c)
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-/* Cut the next element, perhaps an empty one, off a list; false at its end. */
-static bool list_next(struct slice *rest, struct slice *element)
-{
-    if (rest->len == 0)
-        return false;
-    const char *comma = memchr(rest->at, ',', rest->len);
-    size_t len = comma ? (size_t)(comma - rest->at) : rest->len;
-    size_t step = len + (comma ? 1 : 0);
-    *element = slice_trim((struct slice){ rest->at, len });
-    rest->at += step;
-    rest->len -= step;
-    return true;
-}
-
-/* Has the list this word, in whatever case? */
-static bool list_has(struct slice list, struct slice word)
-{
-    struct slice element;
-
-    while (list_next(&list, &element))
-        if (slice_is_nocase(element, word))
-            return true;
-    return false;
-}
-
 /* ---- may it? --------------------------------------------------------------------------------- */
 
 /*
@@ -115,17 +90,6 @@ void ws_handshake_accept(struct slice key, char out[WS_ACCEPT_LEN + 1])
     SHA1(both, len + sizeof(guid) - 1, digest);
     sodium_bin2base64(out, WS_ACCEPT_LEN + 1, digest, sizeof(digest),
                       sodium_base64_VARIANT_ORIGINAL);
-}
-
-int ws_handshake_protocol(struct slice offered, const struct slice *ours, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct slice rest = offered, element;
-        while (list_next(&rest, &element))
-            if (slice_is(element, ours[i]))
-                return (int)i;
-    }
-    return -1;
 }
 
 /* ---- on what terms? -------------------------------------------------------------------------- */

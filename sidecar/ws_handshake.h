@@ -15,8 +15,7 @@ struct ws_asked {
     struct slice method;
     bool http_1_1; /* HTTP/1.1 or a later 1.x */
     struct slice host, upgrade, connection;
-    struct slice key, version;         /* Sec-WebSocket-… */
-    struct slice protocol, extensions; /* Sec-WebSocket-… */
+    struct slice key, version, extensions; /* Sec-WebSocket-… */
 };
 
 /* Why not.  405 says "Allow: GET"; 426 says "Upgrade: websocket" and "Sec-WebSocket-Version: 13".
@@ -34,12 +33,6 @@ bool ws_handshake_check(const struct ws_asked *, struct ws_refusal *refusal) MUS
 
 /* The value of Sec-WebSocket-Accept, and a NUL. */
 void ws_handshake_accept(struct slice key, char out[WS_ACCEPT_LEN + 1]);
-
-/*
- * The first of our subprotocols (in the order of our preference) that is offered; -1: none.
- * Names are compared as they are (they are case-sensitive).
- */
-int ws_handshake_protocol(struct slice offered, const struct slice *ours, size_t n);
 
 /* What of permessage-deflate is agreed on.  Neither side takes a context over, ever. */
 struct ws_terms {

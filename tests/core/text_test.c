@@ -395,6 +395,34 @@ START_TEST(a_query_is_walked_pair_by_pair)
 }
 END_TEST
 
+START_TEST(a_list_is_walked_item_by_item)
+{
+    static const char *const items[] = { "", " a ", "", "b c", "\td" };
+    struct page p = page_of(SLICE(", a ,,b c,\td,"));
+    struct slice rest = p.bytes, item;
+
+    for (size_t i = 0; i < LENGTH(items); i++) {
+        ck_assert(item_next(&rest, ',', &item));
+        ck_assert(slice_is(item, slice_of(items[i])));
+    }
+    ck_assert(!item_next(&rest, ',', &item));
+    page_fini(&p);
+    rest = SLICE_NONE;
+    ck_assert(!item_next(&rest, ',', &item));
+}
+END_TEST
+
+START_TEST(words_of_a_list_are_found_in_whatever_case)
+{
+    ck_assert(list_has(SLICE("close"), SLICE("close")));
+    ck_assert(list_has(SLICE(", ,Upgrade\t , x"), SLICE("upgrade")));
+    ck_assert(list_has(SLICE("x,y"), SLICE("Y")));
+    ck_assert(!list_has(SLICE("x y, closed, clos"), SLICE("close")));
+    ck_assert(!list_has(SLICE(""), SLICE("x")));
+    ck_assert(!list_has(SLICE_NONE, SLICE("x")));
+}
+END_TEST
+
 /* --- numbers ------------------------------------------------------------------------------- */
 
 static int64_t number(const char *text, int64_t max)
@@ -522,6 +550,8 @@ SUITE(text)
     tcase_add_test(tc, base64_is_written_in_one_way_only);
     tcase_add_test(tc, percent_decoding_takes_two_hex_digits_or_nothing);
     tcase_add_test(tc, a_query_is_walked_pair_by_pair);
+    tcase_add_test(tc, a_list_is_walked_item_by_item);
+    tcase_add_test(tc, words_of_a_list_are_found_in_whatever_case);
     tcase_add_test(tc, numbers_are_digits_up_to_a_limit);
     tcase_add_test(tc, times_and_sizes_have_units);
     tcase_add_test(tc, times_and_sizes_are_written_as_they_are_read);

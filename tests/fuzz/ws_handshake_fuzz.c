@@ -1,12 +1,12 @@
 /*
- * ws_handshake_fuzz.c - header values, a line each: Upgrade, Connection, Key, Version, Protocol,
- * Extensions.  What is agreed on lies within what was offered, and says so in its own grammar.
+ * ws_handshake_fuzz.c - header values, a line each: Upgrade, Connection, Key, Version, Extensions.
+ * What is agreed on lies within what was offered, and says so in its own grammar.
  */
 #include "sidecar/ws_deflate.h"
 #include "sidecar/ws_handshake.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { HEADERS = 6 };
+enum { HEADERS = 5 };
 
 static void check_terms(struct slice extensions, struct ws_policy policy)
 {
@@ -30,7 +30,6 @@ static void check_terms(struct slice extensions, struct ws_policy policy)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct slice ours[] = { SLICE("bellpush.v1.json"), SLICE("mqtt") };
     struct slice rest = { (const char *)data, size }, line, copy[HEADERS] = { { 0 } };
     char accept[WS_ACCEPT_LEN + 1];
     struct ws_refusal refusal = { 0 };
@@ -44,8 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .connection = copy[1],
                                 .key = copy[2],
                                 .version = copy[3],
-                                .protocol = copy[4],
-                                .extensions = copy[5] };
+                                .extensions = copy[4] };
     if (ws_handshake_check(&a, &refusal)) {
         must(ws_handshake_wanted(&a) && refusal.status == 0);
         ws_handshake_accept(a.key, accept);
@@ -53,8 +51,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         must((refusal.status == 400 || refusal.status == 426) && refusal.why);
     }
-    int chosen = ws_handshake_protocol(a.protocol, ours, LENGTH(ours));
-    must(chosen == -1 || memmem(a.protocol.at, a.protocol.len, ours[chosen].at, ours[chosen].len));
     for (uint8_t bits = WS_WINDOW_MIN; bits <= WS_WINDOW_MAX; bits++)
         check_terms(a.extensions, (struct ws_policy){ bits, bits });
     for (size_t i = 0; i < HEADERS; i++)

@@ -96,6 +96,30 @@ START_TEST(what_cannot_be_understood_is_refused_before_the_upgrade)
 }
 END_TEST
 
+static void expect_protocol(const char *offered, const char *chosen)
+{
+    const char *const headers[] = { "Upgrade: websocket", offered, NULL };
+    struct answer *a = open_with("/ws?topic=a", headers);
+
+    ck_assert_int_eq(answer_status(a), 101);
+    ck_assert_pstr_eq(answer_header(a, "Sec-WebSocket-Protocol"), chosen);
+    answer_close(a);
+}
+
+START_TEST(ours_is_chosen_from_what_is_offered_and_nothing_that_only_looks_like_it)
+{
+    expect_protocol("Sec-WebSocket-Protocol: bellpush.v1.json", "bellpush.v1.json");
+    expect_protocol("Sec-WebSocket-Protocol: mqtt, bellpush.v1.json", "bellpush.v1.json");
+    expect_protocol("Sec-WebSocket-Protocol: ,chat ,\tbellpush.v1.json ,mqtt", "bellpush.v1.json");
+    expect_protocol("Sec-WebSocket-Protocol: Bellpush.v1.JSON", NULL);
+    expect_protocol("Sec-WebSocket-Protocol: bellpush.v1.jsonx, bellpush.v1.jso", NULL);
+    expect_protocol("Sec-WebSocket-Protocol: x bellpush.v1.json", NULL);
+    expect_protocol("Sec-WebSocket-Protocol: ", NULL);
+    expect_protocol("Sec-WebSocket-Protocol: chat,mqtt", NULL);
+    expect_protocol(NULL, NULL);
+}
+END_TEST
+
 START_TEST(pages_of_other_sites_may_not)
 {
     refused("/ws?topic=a", "Origin: https://evil.example", 403, "origin");
@@ -201,6 +225,7 @@ SUITE(socket)
     tcase_add_test(tc, it_goes_on_from_a_cursor);
     tcase_add_test(tc, what_asks_for_none_is_told_how_to);
     tcase_add_test(tc, what_cannot_be_understood_is_refused_before_the_upgrade);
+    tcase_add_test(tc, ours_is_chosen_from_what_is_offered_and_nothing_that_only_looks_like_it);
     tcase_add_test(tc, pages_of_other_sites_may_not);
     tcase_add_test(tc, who_only_listens_is_not_listened_to);
     tcase_add_test(tc, a_drain_tells_the_place_and_closes);

@@ -1,6 +1,6 @@
 /*
  * ws_handshake_test.c - which requests become WebSockets, what the others are told, and what is
- * agreed on: key, subprotocol, compression.
+ * agreed on: key, compression.
  */
 #include <stdlib.h>
 
@@ -149,20 +149,6 @@ START_TEST(a_key_is_16_bytes_in_base64)
 }
 END_TEST
 
-START_TEST(subprotocols_are_chosen_by_our_preference)
-{
-    const struct slice ours[] = { SLICE("bellpush.v1.json"), SLICE("mqtt") };
-
-    ck_assert_int_eq(ws_handshake_protocol(SLICE("mqtt, bellpush.v1.json"), ours, 2), 0);
-    ck_assert_int_eq(ws_handshake_protocol(SLICE("chat,mqtt"), ours, 2), 1);
-    ck_assert_int_eq(ws_handshake_protocol(SLICE("MQTT"), ours, 2), -1);
-    ck_assert_int_eq(ws_handshake_protocol(SLICE("mqttx, mqt"), ours, 2), -1);
-    ck_assert_int_eq(ws_handshake_protocol(SLICE(""), ours, 2), -1);
-    ck_assert_int_eq(ws_handshake_protocol(SLICE_NONE, ours, 2), -1);
-    ck_assert_int_eq(ws_handshake_protocol(SLICE("mqtt"), ours, 0), -1);
-}
-END_TEST
-
 /* ---- on what terms? -------------------------------------------------------------------------- */
 
 #define ANSWER "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
@@ -296,7 +282,6 @@ SUITE(ws_handshake)
     tcase_add_test(tc, what_is_missing_is_named);
     tcase_add_test(tc, other_versions_are_told_which_one_is_spoken);
     tcase_add_test(tc, a_key_is_16_bytes_in_base64);
-    tcase_add_test(tc, subprotocols_are_chosen_by_our_preference);
     tcase_add_test(tc, offers_of_compression_are_taken_as_they_can_be_kept);
     tcase_add_test(tc, an_offer_that_cannot_be_kept_makes_room_for_the_next);
     tcase_add_test(tc, what_breaks_the_grammar_is_400);
