@@ -3,8 +3,6 @@
  * descriptor 0, by systemd, as CGI; with a database that is away, because that must not matter
  * here.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,52 +10,21 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fcgi/fcgi_wire.h"
 #include "tests/fcgi/mini_front.h"
-#include "tests/peers/process.h"
+#include "tests/peers/program.h"
 #include "tests/suite.h"
-
-enum { DEADLINE_MS = 20000 };
-
-#define AWAY "BELLPUSH_DATABASE=host=/nonexistent dbname=none"
-
-static char *dir, *path, *log_path;
-static const char *program;
 
 static void set_up(void)
 {
-    program = getenv("BELLPUSH_TEST_PROGRAM");
-    ck_assert_msg(program && access(program, X_OK) == 0, "set BELLPUSH_TEST_PROGRAM");
-    dir = temp_folder("worker");
-    path = text_of("%s/socket", dir);
-    log_path = text_of("%s/log", dir);
-}
-
-static void tear_down(void)
-{
-    free(dir);
-    free(path);
-    free(log_path);
+    program_set_up("BELLPUSH_TEST_PROGRAM", "worker");
 }
 
 static void pump_moment(void)
 {
     poll(NULL, 0, 2);
-}
-
-/* A listening socket, as managers hand one over. */
-static int listen_at(const char *where)
-{
-    struct sockaddr_un name = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    snprintf(name.sun_path, sizeof(name.sun_path), "%s", where);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
-    ck_assert_int_eq(listen(fd, 64), 0);
-    return fd;
 }
 
 static bool is_listening(void *arg)
@@ -73,42 +40,10 @@ static bool is_listening(void *arg)
 
 static pid_t start_listening(const char *option, const char *value)
 {
-    pid_t pid = process_start(&(struct process_spec){
-        .argv = (const char *const[]){ program, "--listen", path, option, value, NULL },
-        .env = (const char *const[]){ AWAY, "GATEWAY_INTERFACE", NULL },
-        .log = log_path });
-    ck_assert_msg(wait_until(is_listening, path, DEADLINE_MS), "it does not listen");
+    pid_t pid = PROGRAM_START("--listen", the_program.socket, option, value);
+    ck_assert_msg(wait_until(is_listening, the_program.socket, PROGRAM_DEADLINE_MS),
+                  "it does not listen");
     return pid;
-}
-
-static void expect_exit(pid_t pid, int wanted)
-{
-    int status = 0;
-
-    ck_assert_msg(process_wait(pid, DEADLINE_MS, &status), "it does not end");
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == wanted, "status %x; log: %s", status,
-                  file_read(log_path));
-}
-
-static bool is_logged(void *text)
-{
-    char *log = file_read(log_path);
-    bool is = log && strstr(log, text);
-
-    free(log);
-    return is;
-}
-
-/* What is to come may come a moment later. */
-static void expect_log(const char *text, bool is_there)
-{
-    if (is_there)
-        (void)wait_until(is_logged, (void *)(uintptr_t)text, DEADLINE_MS);
-    char *log = file_read(log_path);
-
-    ck_assert_ptr_nonnull(log);
-    ck_assert_msg((strstr(log, text) != NULL) == is_there, "'%s' in the log: %s", text, log);
-    free(log);
 }
 
 static struct mini ask_with(const char *where, const char *of, const char *query)
@@ -134,8 +69,7 @@ static void expect_status(const char *where, const char *of, int status, const c
     mini_close(&m);
 }
 
-/* ---- as FastCGI
- * ---------------------------------------------------------------------------------- */
+/* ---- as FastCGI ------------------------------------------------------------------------------ */
 
 START_TEST(a_signal_ends_open_streams_politely_and_the_socket_goes)
 {
@@ -143,14 +77,14 @@ START_TEST(a_signal_ends_open_streams_politely_and_the_socket_goes)
 
     for (size_t i = 0; i < LENGTH(signals); i++) {
         pid_t pid = start_listening(NULL, NULL);
-        expect_status(path, "/status", 200, "\"away\"");
-        struct mini m = ask_with(path, "/events", "topic=a");
+        expect_status(the_program.socket, "/status", 200, "\"away\"");
+        struct mini m = ask_with(the_program.socket, "/events", "topic=a");
         mini_expect_text(&m, 1, "text/event-stream");
         kill(pid, signals[i]);
         ck_assert(reply_has(mini_expect_end(&m, 1), "retry:"));
         mini_close(&m);
-        expect_exit(pid, 0);
-        ck_assert_int_ne(access(path, F_OK), 0);
+        program_expect_end(pid, 0);
+        ck_assert_int_ne(access(the_program.socket, F_OK), 0);
     }
 }
 END_TEST
@@ -159,23 +93,16 @@ START_TEST(a_stale_socket_is_replaced_a_living_one_is_not)
 {
     pid_t pid = start_listening(NULL, NULL);
 
-    ck_assert_int_eq(
-        process_run(&(struct process_spec){ .argv = (const char *const[]){ program, "--listen",
-                                                                           path, NULL },
-                                            .env = (const char *const[]){ AWAY, NULL },
-                                            .log = log_path },
-                    DEADLINE_MS),
-        1);
-    expect_log("in use by another process", true);
+    program_expect_end(PROGRAM_START("--listen", the_program.socket), 1);
+    program_expect_logged("in use by another process");
     kill(pid, SIGKILL);
-    ck_assert(process_wait(pid, DEADLINE_MS, NULL));
-    ck_assert_int_eq(access(path, F_OK), 0); /* left behind */
+    ck_assert(process_wait(pid, PROGRAM_DEADLINE_MS, NULL));
+    ck_assert_int_eq(access(the_program.socket, F_OK), 0); /* left behind */
     pid = start_listening("--mode", "0601");
     struct stat st;
-    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(stat(the_program.socket, &st), 0);
     ck_assert_uint_eq(st.st_mode & 0777, 0601);
-    kill(pid, SIGTERM);
-    expect_exit(pid, 0);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -192,15 +119,9 @@ START_TEST(what_is_no_address_is_refused_in_words)
     };
 
     for (size_t i = 0; i < LENGTH(wrong); i++) {
-        unlink(log_path);
-        ck_assert_int_eq(
-            process_run(&(struct process_spec){ .argv = (const char *const[]){ program, "--listen",
-                                                                               wrong[i][0], NULL },
-                                                .env = (const char *const[]){ AWAY, NULL },
-                                                .log = log_path },
-                        DEADLINE_MS),
-            1);
-        char *log = file_read(log_path);
+        program_forget_log();
+        program_expect_end(PROGRAM_START("--listen", wrong[i][0]), 1);
+        char *log = file_read(the_program.log);
         ck_assert_msg(strstr(log, wrong[i][1]) != NULL, "%s: %s", wrong[i][0], log);
         free(log);
     }
@@ -209,56 +130,45 @@ END_TEST
 
 START_TEST(a_socket_at_descriptor_0_is_served)
 {
-    int fd = listen_at(path);
-    pid_t pid = process_start(
-        &(struct process_spec){ .argv = (const char *const[]){ program, NULL },
-                                .env = (const char *const[]){ AWAY, "GATEWAY_INTERFACE", NULL },
-                                .stdin_fd = fd,
-                                .log = log_path });
+    int fd = program_listen(the_program.socket);
+    pid_t pid = program_start(fd, (const char *const[]){ NULL });
 
     close(fd);
-    expect_status(path, "/status", 200, "\"one_request\":false");
-    expect_status(path, "/nothing", 404, "problem+json");
-    kill(pid, SIGTERM);
-    expect_exit(pid, 0);
-    ck_assert_int_eq(access(path, F_OK), 0); /* not ours to remove */
+    expect_status(the_program.socket, "/status", 200, "\"one_request\":false");
+    expect_status(the_program.socket, "/nothing", 404, "problem+json");
+    program_expect_stop(pid);
+    ck_assert_int_eq(access(the_program.socket, F_OK), 0); /* not ours to remove */
 }
 END_TEST
 
 START_TEST(mod_fcgid_is_known_by_the_name_of_its_socket)
 {
-    char *theirs = text_of("%s/1234.7", dir);
-    int fd = listen_at(theirs);
-    pid_t pid = process_start(
-        &(struct process_spec){ .argv = (const char *const[]){ program, NULL },
-                                .env = (const char *const[]){ AWAY, "GATEWAY_INTERFACE", NULL },
-                                .stdin_fd = fd,
-                                .log = log_path });
+    char *theirs = text_of("%s/1234.7", the_program.dir);
+    int fd = program_listen(theirs);
+    pid_t pid = program_start(fd, (const char *const[]){ NULL });
 
     close(fd);
     expect_status(theirs, "/status", 200, "\"one_request\":true");
-    kill(pid, SIGTERM);
-    expect_exit(pid, 0);
+    program_expect_stop(pid);
     free(theirs);
 }
 END_TEST
 
 START_TEST(systemd_hands_over_descriptor_3)
 {
-    int fd = listen_at(path);
+    int fd = program_listen(the_program.socket);
     pid_t pid = process_start(&(struct process_spec){
         .argv = (const char *const[]){ "/bin/sh", "-c",
                                        "exec 3<&0 0</dev/null; "
                                        "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"",
-                                       program, NULL },
-        .env = (const char *const[]){ AWAY, "GATEWAY_INTERFACE", NULL },
+                                       the_program.path, NULL },
+        .env = PROGRAM_ENV,
         .stdin_fd = fd,
-        .log = log_path });
+        .log = the_program.log });
 
     close(fd);
-    expect_status(path, "/status", 200, "\"away\"");
-    kill(pid, SIGTERM);
-    expect_exit(pid, 0);
+    expect_status(the_program.socket, "/status", 200, "\"away\"");
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -269,17 +179,17 @@ static bool exists(void *arg)
 
 START_TEST(the_log_is_reopened_after_rotation)
 {
-    char *setting = text_of("log_file=%s/own.log", dir), *file = strchr(setting, '=') + 1;
+    char *setting = text_of("log_file=%s/own.log", the_program.dir),
+         *file = strchr(setting, '=') + 1;
     char *rotated = text_of("%s.1", file);
     pid_t pid = start_listening("--set", setting);
 
-    ck_assert(wait_until(exists, file, DEADLINE_MS));
+    ck_assert(wait_until(exists, file, PROGRAM_DEADLINE_MS));
     ck_assert_int_eq(rename(file, rotated), 0);
     kill(pid, SIGHUP);
-    ck_assert(wait_until(exists, file, DEADLINE_MS));
-    expect_status(path, "/status", 200, "");
-    kill(pid, SIGTERM);
-    expect_exit(pid, 0);
+    ck_assert(wait_until(exists, file, PROGRAM_DEADLINE_MS));
+    expect_status(the_program.socket, "/status", 200, "");
+    program_expect_stop(pid);
     char *text = file_read(file);
     ck_assert_ptr_nonnull(strstr(text, "stopped"));
     free(text);
@@ -292,7 +202,7 @@ END_TEST
 
 static char *broken_conf(void)
 {
-    char *file = text_of("%s/broken.conf", dir);
+    char *file = text_of("%s/broken.conf", the_program.dir);
     file_write(file, SLICE("publish_key = hunter2hunter2\nfrobnicate = on\n"));
     return file;
 }
@@ -301,16 +211,9 @@ START_TEST(started_by_hand_a_broken_configuration_ends_it)
 {
     char *file = broken_conf();
 
-    ck_assert_int_eq(
-        process_run(
-            &(struct process_spec){
-                .argv = (const char *const[]){ program, "--listen", path, "--config", file, NULL },
-                .env = (const char *const[]){ AWAY, NULL },
-                .log = log_path },
-            DEADLINE_MS),
-        1);
-    expect_log("broken.conf:2: unknown setting 'frobnicate'", true);
-    ck_assert_int_ne(access(path, F_OK), 0);
+    program_expect_end(PROGRAM_START("--listen", the_program.socket, "--config", file), 1);
+    program_expect_logged("broken.conf:2: unknown setting 'frobnicate'");
+    ck_assert_int_ne(access(the_program.socket, F_OK), 0);
     free(file);
 }
 END_TEST
@@ -318,41 +221,30 @@ END_TEST
 START_TEST(started_by_a_web_server_it_says_so_on_every_page)
 {
     char *file = broken_conf();
-    int fd = listen_at(path);
-    pid_t pid = process_start(
-        &(struct process_spec){ .argv = (const char *const[]){ program, "--config", file, NULL },
-                                .env = (const char *const[]){ AWAY, "GATEWAY_INTERFACE", NULL },
-                                .stdin_fd = fd,
-                                .log = log_path });
+    int fd = program_listen(the_program.socket);
+    pid_t pid = program_start(fd, (const char *const[]){ "--config", file, NULL });
 
     close(fd);
-    expect_status(path, "/events", 500, "configuration is broken");
-    struct mini m = ask_with(path, "/status", "");
+    expect_status(the_program.socket, "/events", 500, "configuration is broken");
+    struct mini m = ask_with(the_program.socket, "/status", "");
     ck_assert(!reply_has(mini_expect_end(&m, 1), "hunter2"));
     ck_assert(!reply_has(&m.reply[1], "frobnicate"));
     mini_close(&m);
-    expect_log("frobnicate", true);
-    expect_log("hunter2", false);
+    program_expect_logged("frobnicate");
+    program_expect_not_logged("hunter2");
     kill(pid, SIGTERM);
-    expect_exit(pid, 1);
+    program_expect_end(pid, 1);
     free(file);
 }
 END_TEST
 
 START_TEST(settings_are_checked_and_shown)
 {
-    char *file = text_of("%s/good.conf", dir);
+    char *file = text_of("%s/good.conf", the_program.dir);
 
     file_write(file, SLICE("publish_key = hunter2hunter2\npoll_wait = 7s\n"));
-    ck_assert_int_eq(process_run(
-                         &(struct process_spec){
-                             .argv = (const char *const[]){ program, "--check-config", "--config",
-                                                            file, "--set", "retry=3s", NULL },
-                             .env = (const char *const[]){ AWAY, NULL },
-                             .log = log_path },
-                         DEADLINE_MS),
-                     0);
-    char *shown = file_read(log_path);
+    program_expect_end(PROGRAM_START("--check-config", "--config", file, "--set", "retry=3s"), 0);
+    char *shown = file_read(the_program.log);
     ck_assert_ptr_nonnull(strstr(shown, "poll_wait = 7s"));
     ck_assert_ptr_nonnull(strstr(shown, "good.conf:2"));
     ck_assert_ptr_nonnull(strstr(shown, "retry = 3s"));
@@ -365,17 +257,16 @@ END_TEST
 
 START_TEST(what_should_be_known_is_said_at_the_start)
 {
-    char *file = text_of("%s/open.conf", dir);
+    char *file = text_of("%s/open.conf", the_program.dir);
 
     file_write(file, SLICE("publish_key = hunter2hunter2\none_request = yes\n"
                            "requests_per_subject = 5\n"));
     ck_assert_int_eq(chmod(file, 0644), 0);
     pid_t pid = start_listening("--config", file);
-    expect_log("open.conf holds a secret (publish_key) and is open to everybody", true);
-    expect_log("requests_per_subject limits nothing here", true);
-    expect_log("hunter2", false);
-    kill(pid, SIGTERM);
-    expect_exit(pid, 0);
+    program_expect_logged("open.conf holds a secret (publish_key) and is open to everybody");
+    program_expect_logged("requests_per_subject limits nothing here");
+    program_expect_not_logged("hunter2");
+    program_expect_stop(pid);
     free(file);
 }
 END_TEST
@@ -392,28 +283,24 @@ START_TEST(token_keys_that_are_none_are_told_with_file_and_reason)
         { "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"ed\",\"x\":\"AAAA\"}]}",
           "ed" },
     };
-    char *file = text_of("%s/keys.json", dir), *set = text_of("token_keys_file=%s", file);
+    char *file = text_of("%s/keys.json", the_program.dir),
+         *set = text_of("token_keys_file=%s", file);
 
     for (size_t i = 0; i < LENGTH(sets); i++) {
-        const char *const check[] = { program, "--check-config", "--set", set, NULL };
-        const char *const start[] = { program, "--listen", path, "--set", set, NULL };
+        const char *const check[] = { "--check-config", "--set", set, NULL };
+        const char *const start[] = { "--listen", the_program.socket, "--set", set, NULL };
         const char *const *const ways[] = { check, start };
         file_write(file, slice_of(sets[i].text));
         ck_assert_int_eq(chmod(file, 0600), 0);
         for (size_t way = 0; way < LENGTH(ways); way++) {
-            unlink(log_path);
-            ck_assert_int_eq(
-                process_run(&(struct process_spec){ .argv = ways[way],
-                                                    .env = (const char *const[]){ AWAY, NULL },
-                                                    .log = log_path },
-                            DEADLINE_MS),
-                1);
+            program_forget_log();
+            program_expect_end(program_start(0, ways[way]), 1);
             char *start_of_it = text_of("--set: token_keys_file: '%s': ", file);
-            expect_log(start_of_it, true);
+            program_expect_logged(start_of_it);
             free(start_of_it);
-            expect_log(sets[i].why, true);
-            expect_log("c2hvcnQ", false);
-            expect_log("out of memory", false);
+            program_expect_logged(sets[i].why);
+            program_expect_not_logged("c2hvcnQ");
+            program_expect_not_logged("out of memory");
         }
     }
     free(file);
@@ -423,7 +310,7 @@ END_TEST
 
 SUITE(worker)
 {
-    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_checked_fixture(tc, set_up, program_tear_down);
     tcase_add_test(tc, a_signal_ends_open_streams_politely_and_the_socket_goes);
     tcase_add_test(tc, a_stale_socket_is_replaced_a_living_one_is_not);
     tcase_add_test(tc, what_is_no_address_is_refused_in_words);

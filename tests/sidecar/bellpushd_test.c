@@ -2,43 +2,21 @@
  * bellpushd_test.c - the program itself, as people and systemd start it; with a database that is
  * away, because that must not matter here.
  */
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/peers/http.h"
-#include "tests/peers/process.h"
+#include "tests/sidecar/daemon.h"
 #include "tests/sidecar/mini_client.h"
 #include "tests/suite.h"
 
-enum { DEADLINE_MS = 20000 };
-
-#define AWAY "BELLPUSH_DATABASE=host=/nonexistent dbname=none"
-
-static char *dir, *path, *log_path;
-static const char *program;
-
 static void set_up(void)
 {
-    program = getenv("BELLPUSH_TEST_DAEMON");
-    ck_assert_msg(program && access(program, X_OK) == 0, "set BELLPUSH_TEST_DAEMON");
-    dir = temp_folder("bellpushd");
-    path = text_of("%s/socket", dir);
-    log_path = text_of("%s/log", dir);
-}
-
-static void tear_down(void)
-{
-    free(dir);
-    free(path);
-    free(log_path);
+    daemon_set_up("bellpushd");
 }
 
 static void pump_moment(void)
@@ -46,58 +24,13 @@ static void pump_moment(void)
     poll(NULL, 0, 2);
 }
 
-static bool is_logged(void *text)
-{
-    char *log = file_read(log_path);
-    bool is = log && strstr(log, text);
-
-    free(log);
-    return is;
-}
-
-/* What is to come may come a moment later. */
-static void expect_log(const char *text, bool is_there)
-{
-    if (is_there)
-        (void)wait_until(is_logged, (void *)(uintptr_t)text, DEADLINE_MS);
-    ck_assert_msg(is_logged((void *)(uintptr_t)text) == is_there, "'%s' in the log: %s", text,
-                  file_read(log_path));
-}
-
-static pid_t start(const char *const *arguments)
-{
-    const char *argv[16] = { program };
-
-    for (size_t i = 0; arguments[i]; i++)
-        argv[i + 1] = arguments[i];
-    return process_start(&(struct process_spec){
-        .argv = argv, .env = (const char *const[]){ AWAY, NULL }, .log = log_path });
-}
-
-#define START(...) start((const char *const[]){ __VA_ARGS__, NULL })
-
-static void expect_exit(pid_t pid, int wanted)
-{
-    int status = 0;
-
-    ck_assert_msg(process_wait(pid, DEADLINE_MS, &status), "it does not end");
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == wanted, "status %x; log: %s", status,
-                  file_read(log_path));
-}
-
-static void stop(pid_t pid)
-{
-    kill(pid, SIGTERM);
-    expect_exit(pid, 0);
-}
-
 /* The port that it has got, from what it says itself. */
 static int port_after(const char *address)
 {
     char *text = text_of("listening on http:%s:", address), *log;
 
-    expect_log(text, true);
-    log = file_read(log_path);
+    program_expect_logged(text);
+    log = file_read(the_program.log);
     int port = atoi(strstr(log, text) + strlen(text));
     ck_assert_int_gt(port, 0);
     free(log);
@@ -110,7 +43,7 @@ static void expect_path_serves(const char *where)
     char *text = text_of("listening on http:%s\n", where);
     struct mini m;
 
-    expect_log(text, true);
+    program_expect_logged(text);
     free(text);
     mini_open(&m, where, pump_moment);
     mini_say(&m, "GET /push/status HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -123,27 +56,28 @@ static void expect_port_serves(int port, const char *target, int status)
     struct http *h = http_new(&(struct http_ask){ .port = port, .target = target });
 
     while (!http_ended(h))
-        ck_assert_msg(http_wait(h, DEADLINE_MS) || http_ended(h), "no answer");
+        ck_assert_msg(http_wait(h, PROGRAM_DEADLINE_MS) || http_ended(h), "no answer");
     ck_assert_int_eq(http_status(h), status);
     http_free(h);
 }
 
 START_TEST(several_sockets_of_every_kind_are_told_and_served)
 {
-    char *other = text_of("http:%s/other", dir);
-    pid_t pid = START("--listen", "127.0.0.1:0", "--listen", path, "--listen", other, "--listen",
-                      "[::1]:0", "--listen", "HTTP:localhost:0", "--mode", "0601");
+    char *other = text_of("http:%s/other", the_program.dir);
+    pid_t pid =
+        PROGRAM_START("--listen", "127.0.0.1:0", "--listen", the_program.socket, "--listen", other,
+                      "--listen", "[::1]:0", "--listen", "HTTP:localhost:0", "--mode", "0601");
     struct stat st;
 
     expect_port_serves(port_after("127.0.0.1"), "/push/status", 200);
     expect_port_serves(port_after("127.0.0.1"), "/status", 404);
-    expect_path_serves(path);
+    expect_path_serves(the_program.socket);
     expect_path_serves(other + 5);
     ck_assert_int_gt(port_after("[::1]"), 0);
-    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(stat(the_program.socket, &st), 0);
     ck_assert_uint_eq(st.st_mode & 0777, 0601);
-    stop(pid);
-    ck_assert_int_ne(access(path, F_OK), 0);
+    program_expect_stop(pid);
+    ck_assert_int_ne(access(the_program.socket, F_OK), 0);
     ck_assert_int_ne(access(other + 5, F_OK), 0);
     free(other);
 }
@@ -151,31 +85,31 @@ END_TEST
 
 START_TEST(the_mount_can_be_elsewhere)
 {
-    pid_t pid = START("--listen", "127.0.0.1:0", "--set", "mount=");
+    pid_t pid = PROGRAM_START("--listen", "127.0.0.1:0", "--set", "mount=");
 
     expect_port_serves(port_after("127.0.0.1"), "/status", 200);
-    stop(pid);
-    expect_log("\nlistening on ", false);
-    unlink(log_path);
-    pid = START("--set", "listen_http=127.0.0.1:0", "--set", "mount=/a/b");
+    program_expect_stop(pid);
+    program_expect_not_logged("\nlistening on ");
+    program_forget_log();
+    pid = PROGRAM_START("--set", "listen_http=127.0.0.1:0", "--set", "mount=/a/b");
     expect_port_serves(port_after("127.0.0.1"), "/a/b/status", 200);
-    unlink(log_path);
-    expect_exit(START("--listen", "127.0.0.1:0", "--set", "mount=push/"), 1);
-    expect_log("--set: mount: 'push/': is not a path", true);
-    stop(pid);
+    program_forget_log();
+    program_expect_end(PROGRAM_START("--listen", "127.0.0.1:0", "--set", "mount=push/"), 1);
+    program_expect_logged("--set: mount: 'push/': is not a path");
+    program_expect_stop(pid);
 }
 END_TEST
 
 START_TEST(the_configuration_can_say_where)
 {
-    char *file = text_of("%s/a.conf", dir),
-         *text = text_of("listen_http = 127.0.0.1:0, %s\n", path);
+    char *file = text_of("%s/a.conf", the_program.dir),
+         *text = text_of("listen_http = 127.0.0.1:0, %s\n", the_program.socket);
 
     file_write(file, slice_of(text));
-    pid_t pid = START("--config", file);
-    expect_path_serves(path);
+    pid_t pid = PROGRAM_START("--config", file);
+    expect_path_serves(the_program.socket);
     expect_port_serves(port_after("127.0.0.1"), "/push/status", 200);
-    stop(pid);
+    program_expect_stop(pid);
     free(file);
     free(text);
 }
@@ -183,18 +117,18 @@ END_TEST
 
 START_TEST(a_stale_socket_is_replaced_a_living_one_is_not)
 {
-    pid_t pid = START("--listen", path);
+    pid_t pid = PROGRAM_START("--listen", the_program.socket);
 
-    expect_path_serves(path);
-    expect_exit(START("--listen", path), 1);
-    expect_log("in use by another process", true);
+    expect_path_serves(the_program.socket);
+    program_expect_end(PROGRAM_START("--listen", the_program.socket), 1);
+    program_expect_logged("in use by another process");
     kill(pid, SIGKILL);
-    ck_assert(process_wait(pid, DEADLINE_MS, NULL));
-    ck_assert_int_eq(access(path, F_OK), 0); /* left behind */
-    unlink(log_path);
-    pid = START("--listen", path);
-    expect_path_serves(path);
-    stop(pid);
+    ck_assert(process_wait(pid, PROGRAM_DEADLINE_MS, NULL));
+    ck_assert_int_eq(access(the_program.socket, F_OK), 0); /* left behind */
+    program_forget_log();
+    pid = PROGRAM_START("--listen", the_program.socket);
+    expect_path_serves(the_program.socket);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -211,57 +145,53 @@ START_TEST(what_is_no_address_is_refused_in_words)
     };
 
     for (size_t i = 0; i < LENGTH(wrong); i++) {
-        unlink(log_path);
+        program_forget_log();
         /* the good one before it is taken back, too */
-        expect_exit(START("--listen", path, "--listen", wrong[i][0]), 1);
-        expect_log(wrong[i][1], true);
-        ck_assert_int_ne(access(path, F_OK), 0);
+        program_expect_end(PROGRAM_START("--listen", the_program.socket, "--listen", wrong[i][0]),
+                           1);
+        program_expect_logged(wrong[i][1]);
+        ck_assert_int_ne(access(the_program.socket, F_OK), 0);
     }
-    unlink(log_path);
-    expect_exit(START("--set", "retry=1s"), 1);
-    expect_log("nothing to listen on", true);
-    expect_exit(START("--listen", path, "--set", "frobnicate=on"), 1);
-    expect_log("unknown setting 'frobnicate'", true);
-    expect_exit(START("--frobnicate"), 1);
-    expect_log("see --help", true);
-    expect_exit(START("--check-config", "--set", "retry=3s"), 0);
-    expect_log("retry = 3s", true);
+    program_forget_log();
+    program_expect_end(PROGRAM_START("--set", "retry=1s"), 1);
+    program_expect_logged("nothing to listen on");
+    program_expect_end(PROGRAM_START("--listen", the_program.socket, "--set", "frobnicate=on"), 1);
+    program_expect_logged("unknown setting 'frobnicate'");
+    program_expect_end(PROGRAM_START("--frobnicate"), 1);
+    program_expect_logged("see --help");
+    program_expect_end(PROGRAM_START("--check-config", "--set", "retry=3s"), 0);
+    program_expect_logged("retry = 3s");
 }
 END_TEST
 
 START_TEST(a_port_in_use_is_told)
 {
-    pid_t pid = START("--listen", "127.0.0.1:0");
+    pid_t pid = PROGRAM_START("--listen", "127.0.0.1:0");
     char *address = text_of("127.0.0.1:%d", port_after("127.0.0.1"));
 
-    expect_exit(START("--listen", address), 1);
-    expect_log("Address already in use", true);
-    stop(pid);
+    program_expect_end(PROGRAM_START("--listen", address), 1);
+    program_expect_logged("Address already in use");
+    program_expect_stop(pid);
     free(address);
 }
 END_TEST
 
 START_TEST(systemd_hands_sockets_over)
 {
-    struct sockaddr_un name = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
-    ck_assert_int_eq(listen(fd, 10), 0);
+    int fd = program_listen(the_program.socket);
     pid_t pid = process_start(&(struct process_spec){
         .argv = (const char *const[]){ "/bin/sh", "-c",
                                        "exec 3<&0 4<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=2 "
                                        "LISTEN_FDNAMES=http:x exec \"$0\"",
-                                       program, NULL },
-        .env = (const char *const[]){ AWAY, NULL },
+                                       the_program.path, NULL },
+        .env = PROGRAM_ENV,
         .stdin_fd = fd,
-        .log = log_path });
+        .log = the_program.log });
     close(fd);
-    expect_path_serves(path);
-    expect_log("started by systemd", true);
-    stop(pid);
-    ck_assert_int_eq(access(path, F_OK), 0); /* not ours to remove */
+    expect_path_serves(the_program.socket);
+    program_expect_logged("started by systemd");
+    program_expect_stop(pid);
+    ck_assert_int_eq(access(the_program.socket, F_OK), 0); /* not ours to remove */
 }
 END_TEST
 
@@ -271,10 +201,10 @@ START_TEST(a_signal_ends_open_streams_politely)
 
     for (size_t i = 0; i < LENGTH(signals); i++) {
         struct mini m;
-        unlink(log_path);
-        pid_t pid = START("--listen", path);
-        expect_path_serves(path);
-        mini_open(&m, path, pump_moment);
+        program_forget_log();
+        pid_t pid = PROGRAM_START("--listen", the_program.socket);
+        expect_path_serves(the_program.socket);
+        mini_open(&m, the_program.socket, pump_moment);
         mini_say(&m, "GET /push/events?topic=a HTTP/1.1\r\nHost: a\r\n\r\n");
         mini_expect(&m, "text/event-stream");
         mini_expect(&m, "\r\n\r\n");
@@ -282,7 +212,7 @@ START_TEST(a_signal_ends_open_streams_politely)
         mini_expect(&m, "retry:");
         mini_expect(&m, "\r\n0\r\n\r\n"); /* the end of the last chunk, and of the body */
         mini_close(&m);
-        expect_exit(pid, 0);
+        program_expect_end(pid, 0);
     }
 }
 END_TEST
@@ -294,16 +224,17 @@ static bool exists(void *arg)
 
 START_TEST(the_log_is_reopened_after_rotation)
 {
-    char *setting = text_of("log_file=%s/own.log", dir), *file = strchr(setting, '=') + 1;
+    char *setting = text_of("log_file=%s/own.log", the_program.dir),
+         *file = strchr(setting, '=') + 1;
     char *rotated = text_of("%s.1", file);
-    pid_t pid = START("--listen", path, "--set", setting);
+    pid_t pid = PROGRAM_START("--listen", the_program.socket, "--set", setting);
 
-    ck_assert(wait_until(exists, file, DEADLINE_MS));
+    ck_assert(wait_until(exists, file, PROGRAM_DEADLINE_MS));
     ck_assert_int_eq(rename(file, rotated), 0);
     kill(pid, SIGHUP);
-    ck_assert(wait_until(exists, file, DEADLINE_MS));
-    expect_path_serves(path);
-    stop(pid);
+    ck_assert(wait_until(exists, file, PROGRAM_DEADLINE_MS));
+    expect_path_serves(the_program.socket);
+    program_expect_stop(pid);
     char *text = file_read(file);
     ck_assert_ptr_nonnull(strstr(text, "stopped"));
     free(text);
@@ -314,7 +245,7 @@ END_TEST
 
 SUITE(bellpushd)
 {
-    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_checked_fixture(tc, set_up, program_tear_down);
     tcase_add_test(tc, several_sockets_of_every_kind_are_told_and_served);
     tcase_add_test(tc, the_mount_can_be_elsewhere);
     tcase_add_test(tc, the_configuration_can_say_where);

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "tests/peers/certificate.h"
-#include "tests/peers/process.h"
 #include "tests/sidecar/daemon.h"
 #include "tests/suite.h"
 
@@ -26,17 +25,17 @@ static char *pem, *key;
 static void set_up(void)
 {
     daemon_set_up("edges");
-    pem = text_of("%s/now.pem", the_daemon.dir);
-    key = text_of("%s/now.key", the_daemon.dir);
-    certificate_make(the_daemon.dir, "one", 30);
-    certificate_make(the_daemon.dir, "two", 30);
-    certificate_make(the_daemon.dir, "now", 30);
-    certificate_replace(the_daemon.dir, "now", "one");
+    pem = text_of("%s/now.pem", the_program.dir);
+    key = text_of("%s/now.key", the_program.dir);
+    certificate_make(the_program.dir, "one", 30);
+    certificate_make(the_program.dir, "two", 30);
+    certificate_make(the_program.dir, "now", 30);
+    certificate_replace(the_program.dir, "now", "one");
 }
 
 static void tear_down(void)
 {
-    daemon_tear_down();
+    program_tear_down();
     free(pem);
     free(key);
 }
@@ -47,12 +46,12 @@ static pid_t start(const char *address, const char *settings)
                          "database = host=/nonexistent dbname=none\ndrain = 2s\n%s",
                          pem, key, settings);
 
-    file_write(the_daemon.conf, slice_of(conf));
+    file_write(the_program.conf, slice_of(conf));
     pid_t pid = process_start(&(struct process_spec){
-        .argv = (const char *const[]){ the_daemon.program, "--config", the_daemon.conf, "--listen",
+        .argv = (const char *const[]){ the_program.path, "--config", the_program.conf, "--listen",
                                        address, NULL },
-        .log = the_daemon.log });
-    daemon_expect_logged("listening on ");
+        .log = the_program.log });
+    program_expect_logged("listening on ");
     free(conf);
     return pid;
 }
@@ -63,7 +62,7 @@ static int connect_to(int port)
                               .sin_port = htons((uint16_t)port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval patience = { DAEMON_DEADLINE_MS / 1000, 0 };
+    struct timeval patience = { PROGRAM_DEADLINE_MS / 1000, 0 };
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     ck_assert_int_eq(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
@@ -131,7 +130,7 @@ START_TEST(curl_verifies_the_certificate_and_gets_an_answer)
 {
     pid_t pid = start("tls:127.0.0.1:0", "");
     char *url = text_of("https://localhost:%d/push/status", daemon_port());
-    char *out = text_of("%s/out", the_daemon.dir);
+    char *out = text_of("%s/out", the_program.dir);
 
     ck_assert_int_eq(
         process_run(
@@ -139,16 +138,16 @@ START_TEST(curl_verifies_the_certificate_and_gets_an_answer)
                                                                    pem, "-o", out, "-w",
                                                                    "%{http_code} %{http_version}",
                                                                    url, url, NULL },
-                                    .log = the_daemon.log },
-            DAEMON_DEADLINE_MS),
+                                    .log = the_program.log },
+            PROGRAM_DEADLINE_MS),
         0);
-    daemon_expect_logged("200 1.1");
+    program_expect_logged("200 1.1");
     char *body = file_read(out);
     ck_assert_msg(body && strstr(body, "\"version\""), "%s", body);
     free(body);
     free(url);
     free(out);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -157,7 +156,7 @@ START_TEST(s_client_resumes_its_session_with_every_worker)
     static const char *const versions[] = { "-tls1_2", "-tls1_3" };
     pid_t pid = start("tls:127.0.0.1:0", "workers = 3\n");
     char *at = text_of("127.0.0.1:%d", daemon_port()),
-         *session = text_of("%s/session", the_daemon.dir);
+         *session = text_of("%s/session", the_program.dir);
 
     for (size_t i = 0; i < LENGTH(versions); i++) {
         /* -reconnect knows no tickets of TLS 1.3: so once to get one, then many times with it */
@@ -167,8 +166,8 @@ START_TEST(s_client_resumes_its_session_with_every_worker)
         ck_assert_int_eq(
             process_run(
                 &(struct process_spec){ .argv = (const char *const[]){ "sh", "-c", get, NULL },
-                                        .log = the_daemon.log },
-                DAEMON_DEADLINE_MS),
+                                        .log = the_program.log },
+                PROGRAM_DEADLINE_MS),
             0);
         char *again = text_of("for i in 1 2 3 4 5 6 7 8; do openssl s_client -connect %s %s "
                               "-sess_in %s </dev/null 2>&1 | grep '^Reused' || exit 1; done",
@@ -176,15 +175,15 @@ START_TEST(s_client_resumes_its_session_with_every_worker)
         ck_assert_int_eq(
             process_run(
                 &(struct process_spec){ .argv = (const char *const[]){ "sh", "-c", again, NULL },
-                                        .log = the_daemon.log },
-                DAEMON_DEADLINE_MS),
+                                        .log = the_program.log },
+                PROGRAM_DEADLINE_MS),
             0);
         free(get);
         free(again);
     }
     free(at);
     free(session);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -196,12 +195,12 @@ START_TEST(who_speaks_in_clear_is_told_so)
     ck_assert_int_eq(
         process_run(
             &(struct process_spec){ .argv = (const char *const[]){ "curl", "-sS", url, NULL },
-                                    .log = the_daemon.log },
-            DAEMON_DEADLINE_MS),
+                                    .log = the_program.log },
+            PROGRAM_DEADLINE_MS),
         0);
-    daemon_expect_logged("This port speaks TLS");
+    program_expect_logged("This port speaks TLS");
     free(url);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -258,24 +257,24 @@ static void exchange_under_load(const char *settings, int how)
     ck_assert_str_eq(name_of_server(&stream), "one");
     secure_asks(&stream, "/push/events?topic=a");
     ck_assert(secure_hears(&stream, "text/event-stream"));
-    certificate_replace(the_daemon.dir, "now", "two");
+    certificate_replace(the_program.dir, "now", "two");
     if (how)
         kill(pid, how);
-    ck_assert(wait_until(serves_two, &port, DAEMON_DEADLINE_MS));
+    ck_assert(wait_until(serves_two, &port, PROGRAM_DEADLINE_MS));
     file_write(pem, SLICE("half a certifi"));
     if (how != SIGUSR2) {
         kill(pid, SIGHUP);
-        daemon_expect_logged("the old certificate stays");
+        program_expect_logged("the old certificate stays");
         ck_assert(serves_two(&port));
     } else {
         kill(pid, SIGUSR2);
-        daemon_expect_logged("all stays as it was");
+        program_expect_logged("all stays as it was");
         ck_assert(wait_until(serves_two, &port,
-                             DAEMON_DEADLINE_MS)); /* those of before may still accept */
+                             PROGRAM_DEADLINE_MS)); /* those of before may still accept */
     }
     daemon_expect_content(client);
     secure_close(&stream);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 
 START_TEST(certificates_are_exchanged_under_load_by_a_signal)
@@ -313,14 +312,14 @@ START_TEST(a_key_that_only_root_may_read_is_read_before_root_is_left)
     secure_close(&s);
     /* a worker that replaces another has been root, too */
     pid_t worker;
-    certificate_replace(the_daemon.dir, "now", "two");
+    certificate_replace(the_program.dir, "now", "two");
     ck_assert_uint_eq(process_children(pid, &worker, 1), 1);
     kill(worker, SIGKILL);
-    ck_assert(wait_until(serves_two, &port, DAEMON_DEADLINE_MS));
-    certificate_replace(the_daemon.dir, "now", "one");
+    ck_assert(wait_until(serves_two, &port, PROGRAM_DEADLINE_MS));
+    certificate_replace(the_program.dir, "now", "one");
     kill(pid, SIGUSR2);
-    ck_assert(wait_until(serves_one, &port, DAEMON_DEADLINE_MS));
-    daemon_expect_stop(pid);
+    ck_assert(wait_until(serves_one, &port, PROGRAM_DEADLINE_MS));
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -329,13 +328,13 @@ START_TEST(tls_without_a_certificate_is_no_start)
     ck_assert_int_eq(
         process_run(
             &(struct process_spec){
-                .argv = (const char *const[]){ the_daemon.program, "--listen", "tls:127.0.0.1:0",
-                                               NULL },
+                .argv =
+                    (const char *const[]){ the_program.path, "--listen", "tls:127.0.0.1:0", NULL },
                 .env = (const char *const[]){ "BELLPUSH_DATABASE=host=/nonexistent", NULL },
-                .log = the_daemon.log },
-            DAEMON_DEADLINE_MS),
+                .log = the_program.log },
+            PROGRAM_DEADLINE_MS),
         1);
-    daemon_expect_logged("there is no tls_certificate");
+    program_expect_logged("there is no tls_certificate");
 }
 END_TEST
 
@@ -385,7 +384,7 @@ START_TEST(limits_are_counted_for_whom_the_proxy_names)
                      200); /* the peer's own: 127.0.0.1 */
     ck_assert_int_eq(ask_behind(port, "", ""), 0);
     ck_assert_int_eq(ask_behind(port, "PROXY TCP4 x y 1 2\r\n", ""), 0);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -393,7 +392,7 @@ START_TEST(elsewhere_a_proxy_header_is_no_request)
 {
     pid_t pid = start("127.0.0.1:0", "");
     ck_assert_int_eq(ask_behind(daemon_port(), FROM("203.0.113.1"), ""), 400);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -406,12 +405,12 @@ START_TEST(curl_speaks_proxy_and_tls_at_once)
                          &(struct process_spec){
                              .argv = (const char *const[]){ "curl", "-sS", "-4", "--cacert", pem,
                                                             "--haproxy-protocol", url, NULL },
-                             .log = the_daemon.log },
-                         DAEMON_DEADLINE_MS),
+                             .log = the_program.log },
+                         PROGRAM_DEADLINE_MS),
                      0);
-    daemon_expect_logged("\"version\"");
+    program_expect_logged("\"version\"");
     free(url);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -419,11 +418,11 @@ END_TEST
 
 START_TEST(files_are_served_outside_the_mount_only)
 {
-    char *www = text_of("www = %s\n", the_daemon.dir),
-         *page = text_of("%s/page.html", the_daemon.dir);
-    char *push = text_of("%s/push", the_daemon.dir),
-         *hidden = text_of("%s/push/page.html", the_daemon.dir);
-    char *out = text_of("%s/out", the_daemon.dir);
+    char *www = text_of("www = %s\n", the_program.dir),
+         *page = text_of("%s/page.html", the_program.dir);
+    char *push = text_of("%s/push", the_program.dir),
+         *hidden = text_of("%s/push/page.html", the_program.dir);
+    char *out = text_of("%s/out", the_program.dir);
 
     ck_assert_int_eq(mkdir(push, 0755), 0);
     file_write(page, SLICE("a page"));
@@ -446,10 +445,10 @@ START_TEST(files_are_served_outside_the_mount_only)
                 &(struct process_spec){ .argv = (const char *const[]){ "curl", "-sS", "-o", out,
                                                                        "--path-as-is", "-w", format,
                                                                        url, NULL },
-                                        .log = the_daemon.log },
-                DAEMON_DEADLINE_MS),
+                                        .log = the_program.log },
+                PROGRAM_DEADLINE_MS),
             0);
-        daemon_expect_logged(code);
+        program_expect_logged(code);
         free(url);
         free(code);
         free(format);
@@ -459,7 +458,7 @@ START_TEST(files_are_served_outside_the_mount_only)
     free(push);
     free(hidden);
     free(out);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 

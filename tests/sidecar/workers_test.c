@@ -17,19 +17,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/peers/process.h"
 #include "tests/sidecar/daemon.h"
 #include "tests/suite.h"
 
 enum { REPLY_MAX = 16384, CHILDREN_MAX = 16 };
 
-#define AWAY "BELLPUSH_DATABASE=host=/nonexistent dbname=none"
-#define ASK  "GET /push/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+#define ASK "GET /push/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 static void set_up(void)
 {
     daemon_set_up("workers");
-    file_write(the_daemon.conf, SLICE("drain = 2s\n"));
+    file_write(the_program.conf, SLICE("drain = 2s\n"));
 }
 
 /* ---- the program ----------------------------------------------------------------------------- */
@@ -37,12 +35,9 @@ static void set_up(void)
 static pid_t start_with(const char *address, const char *workers, const char *option,
                         const char *value)
 {
-    pid_t pid = process_start(&(struct process_spec){
-        .argv = (const char *const[]){ the_daemon.program, "--config", the_daemon.conf, "--listen",
-                                       address, "--workers", workers, option, value, NULL },
-        .env = (const char *const[]){ AWAY, NULL },
-        .log = the_daemon.log });
-    daemon_expect_logged("listening on ");
+    pid_t pid = PROGRAM_START("--config", the_program.conf, "--listen", address, "--workers",
+                              workers, option, value);
+    program_expect_logged("listening on ");
     return pid;
 }
 
@@ -63,7 +58,7 @@ static int connect_to(int port)
     int fd = socket(port ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ 10, 0 }, sizeof(struct timeval));
-    snprintf(un.sun_path, sizeof(un.sun_path), "%s", the_daemon.socket);
+    snprintf(un.sun_path, sizeof(un.sun_path), "%s", the_program.socket);
     if (connect(fd, port ? (struct sockaddr *)&in : (struct sockaddr *)&un,
                 port ? sizeof(in) : sizeof(un)) == 0)
         return fd;
@@ -146,8 +141,8 @@ static struct family expect_family(pid_t first, size_t wanted, const struct fami
         memcpy(f.before, but->before, sizeof(f.before));
         f.n_before = but->n_before;
     }
-    ck_assert_msg(wait_until(is_family, &f, DAEMON_DEADLINE_MS), "not %zu children; log: %s",
-                  wanted, file_read(the_daemon.log));
+    ck_assert_msg(wait_until(is_family, &f, PROGRAM_DEADLINE_MS), "not %zu children; log: %s",
+                  wanted, file_read(the_program.log));
     f.n_before = process_children(first, f.before, CHILDREN_MAX);
     return f;
 }
@@ -169,7 +164,7 @@ START_TEST(workers_share_a_port)
         one = by;
     }
     ck_assert(both);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
     ck_assert_int_lt(connect_to(port), 0);
 }
 END_TEST
@@ -177,13 +172,13 @@ END_TEST
 START_TEST(workers_share_a_unix_socket_whose_file_goes_with_the_first_process)
 {
     char reply[REPLY_MAX];
-    pid_t pid = start(the_daemon.socket, "3");
+    pid_t pid = start(the_program.socket, "3");
 
     expect_family(pid, 3, NULL);
     for (int i = 0; i < 50; i++)
         expect_answer(0, reply);
-    daemon_expect_stop(pid);
-    ck_assert_int_ne(access(the_daemon.socket, F_OK), 0);
+    program_expect_stop(pid);
+    ck_assert_int_ne(access(the_program.socket, F_OK), 0);
 }
 END_TEST
 
@@ -201,22 +196,22 @@ START_TEST(a_worker_that_dies_is_replaced)
         kill(f.before[0], SIGKILL);
         f = expect_family(pid, 2, &one);
     }
-    daemon_expect_logged("was killed by signal 9; another begins in 0.1 s");
-    daemon_expect_logged("was killed by signal 9; another begins in 0.2 s"); /* later and later */
+    program_expect_logged("was killed by signal 9; another begins in 0.1 s");
+    program_expect_logged("was killed by signal 9; another begins in 0.2 s"); /* later and later */
     expect_answer(port, reply);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
 START_TEST(workers_that_never_serve_end_it)
 {
-    file_write(the_daemon.conf, SLICE("database = host=a nonsense=b\n"));
+    file_write(the_program.conf, SLICE("database = host=a nonsense=b\n"));
     pid_t pid = process_start(&(struct process_spec){
-        .argv = (const char *const[]){ the_daemon.program, "--config", the_daemon.conf, "--listen",
+        .argv = (const char *const[]){ the_program.path, "--config", the_program.conf, "--listen",
                                        "127.0.0.1:0", "--workers", "2", NULL },
-        .log = the_daemon.log });
-    daemon_expect_end(pid, 1);
-    daemon_expect_logged("before anybody served: giving up");
+        .log = the_program.log });
+    program_expect_end(pid, 1);
+    program_expect_logged("before anybody served: giving up");
 }
 END_TEST
 
@@ -228,10 +223,10 @@ START_TEST(workers_do_not_outlive_the_first_process)
 
     expect_answer(daemon_port(), reply);
     kill(pid, SIGKILL);
-    ck_assert(process_wait(pid, DAEMON_DEADLINE_MS, NULL));
+    ck_assert(process_wait(pid, PROGRAM_DEADLINE_MS, NULL));
     for (size_t i = 0; i < 2; i++) {
         char *proc = text_of("/proc/%d/exe", (int)f.before[i]), exe[10];
-        for (int64_t end = now_ms() + DAEMON_DEADLINE_MS; readlink(proc, exe, sizeof(exe)) > 0;) {
+        for (int64_t end = now_ms() + PROGRAM_DEADLINE_MS; readlink(proc, exe, sizeof(exe)) > 0;) {
             ck_assert_int_lt(now_ms(), end);
             poll(NULL, 0, 5);
         }
@@ -248,19 +243,12 @@ START_TEST(a_port_that_another_one_shares_out_is_in_use)
     expect_family(pid, 2, NULL);
     for (int workers = 0; workers < 3; workers++) {
         char *n = text_of("%d", workers);
-        ck_assert_int_eq(process_run(
-                             &(struct process_spec){
-                                 .argv = (const char *const[]){ the_daemon.program, "--listen",
-                                                                address, "--workers", n, NULL },
-                                 .env = (const char *const[]){ AWAY, NULL },
-                                 .log = the_daemon.log },
-                             DAEMON_DEADLINE_MS),
-                         1);
+        program_expect_end(PROGRAM_START("--listen", address, "--workers", n), 1);
         free(n);
     }
-    daemon_expect_logged("Address already in use");
+    program_expect_logged("Address already in use");
     free(address);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -300,7 +288,7 @@ static void restart_under(pid_t pid, int port)
     expect_family(pid, 2, &one);
     for (size_t i = 0; i < LENGTH(clients); i++)
         daemon_expect_content(clients[i]);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 
 START_TEST(a_restart_loses_no_connection_attempt)
@@ -312,8 +300,8 @@ END_TEST
 
 START_TEST(nor_on_a_unix_socket)
 {
-    restart_under(start(the_daemon.socket, "2"), 0);
-    ck_assert_int_ne(access(the_daemon.socket, F_OK), 0);
+    restart_under(start(the_program.socket, "2"), 0);
+    ck_assert_int_ne(access(the_program.socket, F_OK), 0);
 }
 END_TEST
 
@@ -331,12 +319,12 @@ START_TEST(nor_on_sockets_of_systemd)
         .argv = (const char *const[]){ "sh", "-c",
                                        "exec 3<&0; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --config "
                                        "\"$1\" --workers 2",
-                                       the_daemon.program, the_daemon.conf, NULL },
-        .env = (const char *const[]){ AWAY, NULL },
-        .log = the_daemon.log,
+                                       the_program.path, the_program.conf, NULL },
+        .env = PROGRAM_ENV,
+        .log = the_program.log,
         .stdin_fd = fd });
     close(fd);
-    daemon_expect_logged("started by systemd");
+    program_expect_logged("started by systemd");
     restart_under(pid, ntohs(in.sin_port));
 }
 END_TEST
@@ -344,22 +332,19 @@ END_TEST
 START_TEST(a_restart_reads_the_configuration_and_may_change_the_number_of_workers)
 {
     char reply[REPLY_MAX];
-    char *conf = text_of("workers = 4\nlisten_http = 127.0.0.1:0, %s\n", the_daemon.socket);
+    char *conf = text_of("workers = 4\nlisten_http = 127.0.0.1:0, %s\n", the_program.socket);
 
-    file_write(the_daemon.conf, slice_of(conf));
+    file_write(the_program.conf, slice_of(conf));
     free(conf);
-    pid_t pid = process_start(&(struct process_spec){
-        .argv = (const char *const[]){ the_daemon.program, "--config", the_daemon.conf, NULL },
-        .env = (const char *const[]){ AWAY, NULL },
-        .log = the_daemon.log });
-    daemon_expect_logged("listening on ");
+    pid_t pid = PROGRAM_START("--config", the_program.conf);
+    program_expect_logged("listening on ");
     int port = daemon_port();
     struct family f = expect_family(pid, 4, NULL);
     static const char *const numbers[] = { "2", "1", "6" };
     for (size_t i = 0; i < LENGTH(numbers); i++) {
-        conf =
-            text_of("workers = %s\nlisten_http = 127.0.0.1:0, %s\n", numbers[i], the_daemon.socket);
-        file_write(the_daemon.conf, slice_of(conf));
+        conf = text_of("workers = %s\nlisten_http = 127.0.0.1:0, %s\n", numbers[i],
+                       the_program.socket);
+        file_write(the_program.conf, slice_of(conf));
         free(conf);
         kill(pid, SIGUSR2);
         f = expect_family(pid, strtoul(numbers[i], NULL, 10), &f);
@@ -369,12 +354,12 @@ START_TEST(a_restart_reads_the_configuration_and_may_change_the_number_of_worker
         }
     }
     /* an address that is wanted no more is not listened to any more */
-    file_write(the_daemon.conf, SLICE("workers = 2\nlisten_http = 127.0.0.1:0\n"));
+    file_write(the_program.conf, SLICE("workers = 2\nlisten_http = 127.0.0.1:0\n"));
     kill(pid, SIGUSR2);
     expect_family(pid, 2, &f);
     expect_answer(port, reply);
     ck_assert_int_lt(connect_to(0), 0);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -385,20 +370,20 @@ START_TEST(a_configuration_that_is_not_good_changes_nothing)
     int port = daemon_port();
     struct family f = expect_family(pid, 2, NULL);
 
-    file_write(the_daemon.conf, SLICE("drein = 5s\n"));
+    file_write(the_program.conf, SLICE("drein = 5s\n"));
     kill(pid, SIGUSR2);
-    daemon_expect_logged("did you mean 'drain'?");
-    daemon_expect_logged("all stays as it was");
-    file_write(the_daemon.conf, SLICE("tls_certificate = /nonexistent/certificate.pem\n"));
+    program_expect_logged("did you mean 'drain'?");
+    program_expect_logged("all stays as it was");
+    file_write(the_program.conf, SLICE("tls_certificate = /nonexistent/certificate.pem\n"));
     kill(pid, SIGUSR2);
-    daemon_expect_logged("/nonexistent/certificate.pem: No such file");
+    program_expect_logged("/nonexistent/certificate.pem: No such file");
     for (size_t i = 0; i < 2; i++)
         ck_assert_int_eq(kill(f.before[i], 0), 0);
     expect_answer(port, reply);
-    file_write(the_daemon.conf, SLICE("drain = 2s\n"));
+    file_write(the_program.conf, SLICE("drain = 2s\n"));
     kill(pid, SIGUSR2);
     expect_family(pid, 2, &f);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -416,33 +401,33 @@ START_TEST(new_workers_that_do_not_serve_leave_the_old_ones_in_place)
 {
     char reply[REPLY_MAX];
     pid_t pid = process_start(&(struct process_spec){
-        .argv = (const char *const[]){ the_daemon.program, "--config", the_daemon.conf, "--listen",
+        .argv = (const char *const[]){ the_program.path, "--config", the_program.conf, "--listen",
                                        "127.0.0.1:0", "--workers", "2", NULL },
-        .log = the_daemon.log });
-    daemon_expect_logged("listening on ");
+        .log = the_program.log });
+    program_expect_logged("listening on ");
     int port = daemon_port();
     struct family f = expect_family(pid, 2, NULL);
 
     expect_answer(port, reply);
-    file_write(the_daemon.conf, SLICE("database = host=a nonsense=b\n"));
+    file_write(the_program.conf, SLICE("database = host=a nonsense=b\n"));
     kill(pid, SIGUSR2);
-    daemon_expect_logged("has ended with status 1; another begins in 0.4 s");
+    program_expect_logged("has ended with status 1; another begins in 0.4 s");
     for (int i = 0; i < 20; i++) {
         expect_answer(port, reply);
         pid_t by = process_of(reply);
         ck_assert(by == f.before[0] || by == f.before[1]);
     }
-    file_write(the_daemon.conf, SLICE("drain = 2s\n"));
+    file_write(the_program.conf, SLICE("drain = 2s\n"));
     kill(pid, SIGUSR2);
     expect_family(pid, 2, &f);
     expect_answer(port, reply);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
 START_TEST(streams_of_before_end_politely)
 {
-    char *said = text_of("%s/said", the_daemon.dir);
+    char *said = text_of("%s/said", the_program.dir);
     pid_t pid = start("127.0.0.1:0", "1");
     struct family f = expect_family(pid, 1, NULL);
     int fd = connect_to(daemon_port());
@@ -465,7 +450,7 @@ START_TEST(streams_of_before_end_politely)
     close(fd);
     expect_family(pid, 1, &f);
     free(said);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -473,7 +458,8 @@ END_TEST
 START_TEST(who_drains_is_not_hurried_by_another_restart)
 {
     enum { LARGE = 8 * 1024 * 1024 };
-    char *www = text_of("%s/www", the_daemon.dir), *file = text_of("%s/www/large", the_daemon.dir);
+    char *www = text_of("%s/www", the_program.dir),
+         *file = text_of("%s/www/large", the_program.dir);
     char *large = calloc(1, LARGE), bytes[REPLY_MAX];
     static const char ask[] = "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     size_t got = 0;
@@ -481,7 +467,7 @@ START_TEST(who_drains_is_not_hurried_by_another_restart)
 
     ck_assert_int_eq(mkdir(www, 0755), 0);
     file_write(file, (struct slice){ large, LARGE });
-    file_write(the_daemon.conf, SLICE("drain = 60s\n"));
+    file_write(the_program.conf, SLICE("drain = 60s\n"));
     pid_t pid = start_with("127.0.0.1:0", "1", "--www", www);
     struct family f = expect_family(pid, 1, NULL);
     int fd = connect_to(daemon_port());
@@ -492,8 +478,8 @@ START_TEST(who_drains_is_not_hurried_by_another_restart)
         f.before[0] = 0;
         kill(pid, SIGUSR2);
         char *said = text_of("%zu of before drain", (size_t)1);
-        for (int64_t end = now_ms() + DAEMON_DEADLINE_MS; now_ms() < end; poll(NULL, 0, 5)) {
-            char *log = file_read(the_daemon.log);
+        for (int64_t end = now_ms() + PROGRAM_DEADLINE_MS; now_ms() < end; poll(NULL, 0, 5)) {
+            char *log = file_read(the_program.log);
             size_t times = 0;
             for (const char *at = log; (at = strstr(at, said)); at++)
                 times++;
@@ -515,7 +501,7 @@ START_TEST(who_drains_is_not_hurried_by_another_restart)
     free(large);
     free(www);
     free(file);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -527,7 +513,7 @@ START_TEST(alone_it_does_not_mind_the_signal)
     kill(pid, SIGUSR2);
     expect_answer(daemon_port(), reply);
     ck_assert_int_eq(process_of(reply), pid);
-    daemon_expect_stop(pid);
+    program_expect_stop(pid);
 }
 END_TEST
 
@@ -550,7 +536,7 @@ static void expect_nobody(pid_t pid, const struct passwd *nobody)
 
     for (size_t i = 0; i < LENGTH(wanted); i++) {
         const char *const both[] = { path, wanted[i] };
-        ck_assert_msg(wait_until(has_text, (void *)(uintptr_t)both, DAEMON_DEADLINE_MS),
+        ck_assert_msg(wait_until(has_text, (void *)(uintptr_t)both, PROGRAM_DEADLINE_MS),
                       "no %s in %s", wanted[i], file_read(path));
     }
     free(path);
@@ -569,15 +555,15 @@ START_TEST(root_becomes_somebody_else_when_all_is_open)
         return;
     for (int workers = 0; workers < 2; workers++) {
         char *n = text_of("%d", workers);
-        file_write(the_daemon.log, SLICE_NONE);
-        pid_t pid = start_with(the_daemon.socket, n, "--user", "nobody");
+        program_forget_log();
+        pid_t pid = start_with(the_program.socket, n, "--user", "nobody");
         expect_answer(0, reply);
         ck_assert_int_eq(process_of(reply) == pid, workers == 0);
         expect_nobody(process_of(reply), nobody);
-        ck_assert_int_eq(stat(the_daemon.socket, &st), 0);
+        ck_assert_int_eq(stat(the_program.socket, &st), 0);
         ck_assert_int_eq(st.st_uid, nobody->pw_uid);
         kill(pid, SIGTERM);
-        daemon_expect_end(pid, 0);
+        program_expect_end(pid, 0);
         free(n);
     }
 }
@@ -602,44 +588,44 @@ START_TEST(who_wants_it_to_end_with_him_is_heard_after_the_change_too)
     if (middle < 0)
         return;
     if (middle == 0) {
-        start_with(the_daemon.socket, "0", "--user", "nobody");
+        start_with(the_program.socket, "0", "--user", "nobody");
         for (;;)
             pause();
     }
-    daemon_expect_logged("listening on ");
+    program_expect_logged("listening on ");
     expect_answer(0, reply);
     kill(middle, SIGKILL);
-    ck_assert(process_wait(middle, DAEMON_DEADLINE_MS, NULL));
-    ck_assert(wait_until(is_refused, NULL, DAEMON_DEADLINE_MS));
+    ck_assert(process_wait(middle, PROGRAM_DEADLINE_MS, NULL));
+    ck_assert(wait_until(is_refused, NULL, PROGRAM_DEADLINE_MS));
 }
 END_TEST
 
 START_TEST(who_is_not_root_cannot_become_another)
 {
     struct process_spec spec = {
-        .argv = (const char *const[]){ the_daemon.program, "--listen", "127.0.0.1:0", "--user",
+        .argv = (const char *const[]){ the_program.path, "--listen", "127.0.0.1:0", "--user",
                                        "root", NULL },
-        .env = (const char *const[]){ AWAY, NULL },
-        .log = the_daemon.log,
+        .env = PROGRAM_ENV,
+        .log = the_program.log,
         .user = "nobody",
     };
 
-    chmod(the_daemon.log, 0666);
+    chmod(the_program.log, 0666);
     if (geteuid() == 0) { /* the program must be where nobody may run it */
-        ck_assert_int_eq(process_run(&spec, DAEMON_DEADLINE_MS), 1);
-        daemon_expect_logged("only root can become 'root'");
+        ck_assert_int_eq(process_run(&spec, PROGRAM_DEADLINE_MS), 1);
+        program_expect_logged("only root can become 'root'");
     }
-    spec.argv = (const char *const[]){ the_daemon.program, "--listen",    "127.0.0.1:0",
-                                       "--user",           "no such one", NULL };
-    ck_assert_int_eq(process_run(&spec, DAEMON_DEADLINE_MS), 1);
-    daemon_expect_logged("'no such one': no such user");
+    spec.argv = (const char *const[]){ the_program.path, "--listen",    "127.0.0.1:0",
+                                       "--user",         "no such one", NULL };
+    ck_assert_int_eq(process_run(&spec, PROGRAM_DEADLINE_MS), 1);
+    program_expect_logged("'no such one': no such user");
 }
 END_TEST
 
 SUITE(workers)
 {
     tcase_set_timeout(tc, 120);
-    tcase_add_checked_fixture(tc, set_up, daemon_tear_down);
+    tcase_add_checked_fixture(tc, set_up, program_tear_down);
     tcase_add_test(tc, workers_share_a_port);
     tcase_add_test(tc, workers_share_a_unix_socket_whose_file_goes_with_the_first_process);
     tcase_add_test(tc, a_worker_that_dies_is_replaced);
