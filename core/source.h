@@ -138,15 +138,16 @@ struct roll {   /* who is there, as of one moment of the log */
     enum rc rc; /* RC_OK; RC_LIMIT: too many questions wait; RC_SOURCE */
     const char *epoch;
     int64_t head;                  /* what the log tells after this number is not yet in here */
-    const struct present *members; /* by name; the first of them */
+    const struct present *members; /* by name (its bytes); the first of them */
     size_t n;
     int64_t count; /* how many there are in all */
 };
 typedef void called_fn(void *arg, const struct roll *);
 
-/* While the database is away it waits for its return.  NULL: no memory. */
-struct source_call *source_who(struct source *, struct slice topic, size_t most, called_fn *,
-                               void *arg) MUST_USE;
+/* Those behind the name `after`, which need not be there; empty: from the first.  While the database
+   is away it waits for its return.  NULL: no memory. */
+struct source_call *source_who(struct source *, struct slice topic, struct slice after, size_t most,
+                               called_fn *, void *arg) MUST_USE;
 
 /* --- read the past ------------------------------------------------------------------------- */
 

@@ -450,7 +450,7 @@ static void serve(const struct visit *v, const struct query *q)
         wanted_ms = 0;
     p->request = v->request;
     p->follow.who = *v->who;
-    p->limit = (size_t)(q->limit > 0 ? q->limit : conf->poll_limit);
+    p->limit = (size_t)(q->limit < conf->poll_limit ? q->limit : conf->poll_limit);
     p->last = -1;
     p->has_asked = q->since.kind == SINCE_CURSOR;
     p->asked = q->since.cursor;

@@ -2,10 +2,10 @@
  * presence.c - GET /presence: who is on a topic, and the place in the log that this belongs to.
  *
  * The list is as of one moment: whoever goes on from `id` on the topic $presence/TOPIC, with
- * /events, /poll or a WebSocket, hears of everybody who comes or goes after it.
+ * /events, /poll or a WebSocket, hears of everybody who comes or goes after it.  A long list comes
+ * in pages, each as of its own moment: who goes on from that of the first hears whatever may
+ * differ.
  */
-#include "handlers/presence.h"
-
 #include <stdlib.h>
 
 #include "core/text.h"
@@ -17,9 +17,12 @@
 #include "handlers/serve.h"
 #include "handlers/waiting.h"
 
+enum { MEMBERS_MAX = 1000 }; /* of one answer */
+
 struct asking {
     struct waiting waiting;
     char *topic;
+    size_t limit;
 };
 
 static void asking_fini(struct waiting *w)
@@ -48,19 +51,26 @@ static void put_member(struct buf *out, const struct present *m)
     buf_printf(out, ",\"since\":\"%s\",\"sessions\":%lld}", since, (long long)m->sessions);
 }
 
-void presence_put(struct buf *out, struct slice topic, const struct roll *roll)
+/* One more than is shown was asked for, so that it is known whether there is a next page. */
+static void put_roll(struct buf *out, const struct asking *a, const struct roll *roll)
 {
+    size_t n = roll->n > a->limit ? a->limit : roll->n;
     char cursor[CURSOR_TEXT_MAX + 1];
 
     cursor_text(roll->epoch, roll->head, cursor);
     buf_puts(out, "{\"topic\":");
-    json_put_string(out, topic);
+    json_put_string(out, slice_of(a->topic));
     buf_printf(out, ",\"id\":\"%s\",\"count\":%lld,\"members\":[", cursor, (long long)roll->count);
-    for (size_t i = 0; i < roll->n; i++) {
+    for (size_t i = 0; i < n; i++) {
         buf_puts(out, i ? "," : "");
         put_member(out, &roll->members[i]);
     }
-    buf_puts(out, "]}");
+    buf_puts(out, "]");
+    if (n < roll->n) {
+        buf_puts(out, ",\"next\":");
+        json_put_string(out, roll->members[n - 1].name);
+    }
+    buf_puts(out, "}\n");
 }
 
 static void say(struct asking *a, const struct roll *roll)
@@ -69,8 +79,7 @@ static void say(struct asking *a, const struct roll *roll)
     struct slice headers = slice_of(a->waiting.headers);
     struct buf head = BUF_EMPTY, body = BUF_EMPTY;
 
-    presence_put(&body, slice_of(a->topic), roll);
-    buf_putc(&body, '\n');
+    put_roll(&body, a, roll);
     buf_printf(&head,
                "Content-Type: application/json\r\nCache-Control: no-store\r\n"
                "Content-Length: %zu\r\n",
@@ -101,16 +110,17 @@ static void on_called(void *arg, const struct roll *roll)
 
 /* ---- serve ----------------------------------------------------------------------------------- */
 
-static void ask(const struct visit *v, struct slice topic)
+static void ask(const struct visit *v, const struct query *q)
 {
     struct waiting *w = waiting_begin(v, &asking_kind);
 
     if (!w)
         return;
     struct asking *a = CONTAINER(w, struct asking, waiting);
-    a->topic = slice_dup(topic);
+    a->topic = slice_dup(q->topics[0]);
+    a->limit = (size_t)(q->limit < MEMBERS_MAX ? q->limit : MEMBERS_MAX);
     if (a->topic)
-        w->call = source_who(v->server->source, topic, PRESENCE_MEMBERS_MAX, on_called, a);
+        w->call = source_who(v->server->source, q->topics[0], q->after, a->limit + 1, on_called, a);
     if (!w->call)
         waiting_give_up(w, NULL);
 }
@@ -138,6 +148,6 @@ void presence_serve(const struct visit *v)
     else if (error)
         problem_reply(v->request, v->common, 400, "%s.", error);
     else if (admit(v, VERB_SUBSCRIBE, q.topics, 1) == ADMIT_YES)
-        ask(v, q.topics[0]);
+        ask(v, &q);
     query_fini(&q);
 }

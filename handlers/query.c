@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "core/cursor.h"
+#include "core/presence.h"
 #include "core/text.h"
 
 enum { SECONDS_MAX = 315360000 /* ten years */ };
@@ -128,9 +129,15 @@ static enum rc read_wait(struct query *q, struct slice value, const struct conf 
 static enum rc read_limit(struct query *q, struct slice value, const struct conf *conf)
 {
     if (number_parse(value, INT32_MAX, &q->limit) != RC_OK || q->limit == 0)
-        return syntax(q, "limit must be a whole number of events, 1 or more");
-    if (q->limit > conf->poll_limit)
-        q->limit = conf->poll_limit;
+        return syntax(q, "limit must be a whole number, 1 or more");
+    return RC_OK;
+}
+
+static enum rc read_after(struct query *q, struct slice value, const struct conf *conf)
+{
+    if (value.len > MEMBER_NAME_MAX || (value.len > 0 && memchr(value.at, '\0', value.len)))
+        return syntax(q, "after must be a member's name, as \"next\" of the list before");
+    q->after = value;
     return RC_OK;
 }
 
@@ -226,7 +233,7 @@ static const struct parameter {
     { "format", read_format, false },   { "padding", read_padding, false },
     { "type", read_type, false },       { "id", read_id, false },
     { "retain", read_retain, false },   { "private", read_private, false },
-    { "expires", read_expires, false },
+    { "expires", read_expires, false }, { "after", read_after, false },
 };
 
 /* ---- the walk ---------------------------------------------------------------------------- */
@@ -289,7 +296,7 @@ enum rc query_parse(struct query *q, struct slice text, struct slice last_event_
 {
     struct slice key, value, since = SLICE_NONE;
 
-    *q = (struct query){ .wait_ms = -1, .limit = -1 };
+    *q = (struct query){ .wait_ms = -1, .limit = INT32_MAX };
     if (text.len > (size_t)conf->max_query_bytes) {
         snprintf(q->why, sizeof(q->why), "the query string is longer than %lld bytes",
                  (long long)conf->max_query_bytes);

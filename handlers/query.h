@@ -35,8 +35,10 @@ struct query {
 
     bool has_since; /* some place in the log was named; otherwise since is SINCE_NOW */
     struct since since;
-    int64_t wait_ms, limit; /* -1: not given */
-    struct slice callback;  /* a safe JavaScript name; empty: none */
+    int64_t wait_ms;       /* -1: not given */
+    int64_t limit;         /* INT32_MAX: not given; otherwise 1 or more */
+    struct slice after;    /* a member's name; empty: none */
+    struct slice callback; /* a safe JavaScript name; empty: none */
     enum query_format format;
     bool padding;
 

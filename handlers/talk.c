@@ -2,6 +2,7 @@
  * talk.c - a conversation over one WebSocket: messages in, answers out.
  */
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/strict.h"
@@ -61,10 +62,21 @@ static void auth_translate(struct utterance *u)
 static void who_translate(struct utterance *u)
 {
     const json_t *topic = json_object_get(u->message, "topic");
+    const json_t *after = json_object_get(u->message, "after");
+    const json_t *limit = json_object_get(u->message, "limit");
+    char number[24];
 
     if (json_is_string(topic))
         query_put(&u->query, "topic", slice_of_json(topic));
-    else
+    if (json_is_string(after))
+        query_put(&u->query, "after", slice_of_json(after));
+    if (json_is_integer(limit)) {
+        snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(limit));
+        query_put(&u->query, "limit", slice_of(number));
+    }
+    if ((after && !json_is_string(after)) || (limit && !json_is_integer(limit)))
+        u->why = "may have \"after\": a member's name, and \"limit\": a whole number";
+    if (!json_is_string(topic))
         u->why = "needs a topic: {\"do\":\"who\",\"topic\":\"rooms/1\"}";
 }
 

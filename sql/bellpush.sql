@@ -37,7 +37,7 @@ SET LOCAL check_function_bodies = on;
 
 DO $load$
 DECLARE
-  this_version CONSTANT int := 3;
+  this_version CONSTANT int := 4;
   had int := 0;
 BEGIN
   PERFORM pg_advisory_xact_lock(1650813036, 5);
@@ -214,6 +214,11 @@ BEGIN
     );
     DROP FUNCTION IF EXISTS bellpush.report(text, text, int, int, jsonb); -- it gave nothing
     INSERT INTO bellpush.schema_version (version) VALUES (3);
+  END IF;
+
+  IF had < 4 THEN -- a list of members in pages
+    DROP FUNCTION IF EXISTS bellpush.who(text, int);
+    INSERT INTO bellpush.schema_version (version) VALUES (4);
   END IF;
 END $load$;
 
@@ -2083,17 +2088,19 @@ BEGIN
   RETURN false;
 END $$;
 
--- Who is there, by name, the first so many.  The last row (member NULL) says as of which place in
--- the log that is (epoch, head), and how many there are in all (total).  STABLE: one snapshot.
-CREATE OR REPLACE FUNCTION bellpush.who(topic text, max_rows int, OUT member text, OUT data text,
-  OUT since_us bigint, OUT sessions int, OUT epoch text, OUT head bigint, OUT total bigint)
+-- Who is there, by name, the first so many behind `after`.  The last row (member NULL) says as of
+-- which place in the log that is (epoch, head), and how many there are in all (total).  STABLE: one
+-- snapshot.
+CREATE OR REPLACE FUNCTION bellpush.who(topic text, max_rows int, after text DEFAULT '',
+  OUT member text, OUT data text, OUT since_us bigint, OUT sessions int, OUT epoch text,
+  OUT head bigint, OUT total bigint)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
   RETURN QUERY
     SELECT p.member, p.data::text, bellpush._us(p.since), p.sessions, NULL::text, NULL::bigint, NULL::bigint
-    FROM bellpush.presence_member p WHERE p.topic = $1 ORDER BY p.member LIMIT $2;
+    FROM bellpush.presence_member p WHERE p.topic = $1 AND p.member > $3 ORDER BY p.member LIMIT $2;
   RETURN QUERY
     SELECT NULL::text, NULL::text, NULL::bigint, NULL::int, s.epoch, bellpush._head(),
            (SELECT count(*) FROM bellpush.presence_member p WHERE p.topic = $1)

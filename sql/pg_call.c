@@ -439,21 +439,23 @@ static void answer_presence(struct source_call *call, const PGresult *result)
     pg_call_free(call);
 }
 
-struct source_call *pg_call_who(struct slice topic, size_t most)
+struct source_call *pg_call_who(struct slice topic, struct slice after, size_t most)
 {
     struct source_call *call =
         call_new(PG_WHO, "SELECT member, data, since_us, sessions, epoch, head, total"
-                         " FROM bellpush.who($1, $2)");
+                         " FROM bellpush.who($1, $2, $3)");
 
     if (!call)
         return NULL;
     buf_put(&call->text, topic);
+    buf_put(&call->text, after);
     if (buf_rc(&call->text) != RC_OK) {
         pg_call_free(call);
         return NULL;
     }
-    param(call, PG_TEXT, buf_slice(&call->text));
+    param(call, PG_TEXT, (struct slice){ call->text.at, topic.len });
     param_int4(call, call->numbers[0], (int32_t)most);
+    param(call, PG_TEXT, (struct slice){ call->text.at + topic.len, after.len });
     return call;
 }
 

@@ -66,7 +66,7 @@ struct source_call *pg_call_may(struct slice who, enum verb, const struct slice 
                                 size_t n) MUST_USE;
 struct source_call *pg_call_hook(struct slice name) MUST_USE;
 struct source_call *pg_call_presence(const char *worker, const struct changes *) MUST_USE;
-struct source_call *pg_call_who(struct slice topic, size_t most) MUST_USE;
+struct source_call *pg_call_who(struct slice topic, struct slice after, size_t most) MUST_USE;
 /* NOTIFY channel: a probe; has no callback. */
 struct source_call *pg_call_notify(const char *channel) MUST_USE;
 void pg_call_free(struct source_call *);

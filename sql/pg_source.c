@@ -193,10 +193,10 @@ struct source_call *source_presence(struct source *s, const struct changes *chan
     return take(s, call);
 }
 
-struct source_call *source_who(struct source *s, struct slice topic, size_t most, called_fn *fn,
-                               void *arg)
+struct source_call *source_who(struct source *s, struct slice topic, struct slice after,
+                               size_t most, called_fn *fn, void *arg)
 {
-    struct source_call *call = pg_call_who(topic, most);
+    struct source_call *call = pg_call_who(topic, after, most);
 
     if (call) {
         call->fn.called = fn;

@@ -772,13 +772,13 @@ START_TEST(the_roll_says_who_is_there_and_as_of_when)
     fake_join(server.source, "t", "a", "2");
     fake_join(server.source, "u", "c", NULL);
     memset(&roll, 0, sizeof(roll));
-    ck_assert_ptr_nonnull(source_who(server.source, SLICE("t"), 10, on_roll, NULL));
+    ck_assert_ptr_nonnull(source_who(server.source, SLICE("t"), SLICE_NONE, 10, on_roll, NULL));
     ck_assert_int_eq(roll.calls, 0);
     turn(3);
     ck_assert_str_eq(roll.text, "a::2 b:1:1 ");
     ck_assert_int_eq(roll.head, 3);
     ck_assert_int_eq(roll.count, 2);
-    ck_assert_ptr_nonnull(source_who(server.source, SLICE("t"), 1, on_roll, NULL));
+    ck_assert_ptr_nonnull(source_who(server.source, SLICE("t"), SLICE_NONE, 1, on_roll, NULL));
     turn(3);
     ck_assert_str_eq(roll.text, "a::2 ");
     ck_assert_int_eq(roll.count, 2);

@@ -288,8 +288,8 @@ void fake_answer_presence(struct source *s, struct source_call *call)
     free(full);
 }
 
-struct source_call *source_who(struct source *s, struct slice topic, size_t most, called_fn *fn,
-                               void *arg)
+struct source_call *source_who(struct source *s, struct slice topic, struct slice after,
+                               size_t most, called_fn *fn, void *arg)
 {
     struct source_call *call = fake_call_new(s, CALL_WHO, arg);
 
@@ -297,6 +297,7 @@ struct source_call *source_who(struct source *s, struct slice topic, size_t most
         return NULL;
     call->fn.called = fn;
     call->text = copy(topic);
+    call->after_name = copy(after);
     call->n_most = most;
     return call;
 }
@@ -318,12 +319,14 @@ void fake_answer_who(struct source *s, struct source_call *call)
 
     for (size_t i = 0; i < p->member_n; i++) {
         const struct fake_present *m = &p->members[i];
-        if (strcmp(m->topic, call->text) == 0)
+        if (strcmp(m->topic, call->text) != 0)
+            continue;
+        roll.count++;
+        if (!call->after_name || strcmp(m->name, call->after_name) > 0)
             members[roll.n++] =
                 (struct present){ slice_of(m->name), slice_of(m->data), m->since_us, m->sessions };
     }
     qsort(members, roll.n, sizeof(*members), by_name);
-    roll.count = (int64_t)roll.n;
     if (roll.n > call->n_most)
         roll.n = call->n_most;
     if (!call->cancelled)

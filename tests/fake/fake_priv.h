@@ -48,6 +48,7 @@ struct source_call {
     char **filters;               /* and the names of may() */
     struct fake_changes *changes; /* presence */
     size_t n_most;                /* who */
+    char *after_name;
     /* may, hook, who: who, the hook's name, the topic */
     char *text;
     enum verb verb;

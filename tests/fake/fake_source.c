@@ -67,6 +67,7 @@ static void call_free(struct source_call *c)
     free(c->key);
     free(c->why);
     free(c->text);
+    free(c->after_name);
     fake_changes_free(c->changes);
     free(c->seqs);
     free(c);

@@ -127,6 +127,24 @@ START_TEST(bytes_cut_a_batch_as_the_limit_does)
 }
 END_TEST
 
+START_TEST(nobody_gets_more_than_poll_limit)
+{
+    static const char *const parameters[] = { "", "&limit=99999", "&limit=2", "&limit=1" };
+
+    for (int i = 0; i < 4; i++)
+        stage_publish("t", NULL, "x");
+    loopback_settle();
+    loopback_server()->conf->poll_limit = 2;
+    for (size_t i = 0; i < LENGTH(parameters); i++) {
+        struct answer *a = stage_get(text("/poll?topic=t&since=fake-0%s", parameters[i]));
+        json_t *root = body_of(a);
+        ck_assert_uint_eq(events_of(root), i < 3 ? 2 : 1);
+        json_decref(root);
+        answer_close(a);
+    }
+}
+END_TEST
+
 START_TEST(pages_of_the_past_neither_lose_nor_repeat)
 {
     const char *cursor = "fake-0";
@@ -307,6 +325,7 @@ SUITE(poll)
     tcase_add_test(tc, database_that_returns_answers_the_held_poll);
     tcase_add_test(tc, several_commits_of_one_turn_come_together);
     tcase_add_test(tc, bytes_cut_a_batch_as_the_limit_does);
+    tcase_add_test(tc, nobody_gets_more_than_poll_limit);
     tcase_add_test(tc, pages_of_the_past_neither_lose_nor_repeat);
     tcase_add_test(tc, expired_cursor_is_a_gap_and_then_events);
     tcase_add_test(tc, drain_answers_at_once_and_spreads_the_clients);

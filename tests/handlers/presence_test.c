@@ -1,11 +1,10 @@
 /*
  * presence_test.c - GET /presence: who is on a topic, for whom, and as of which place in the log.
  */
-#include "handlers/presence.h"
+#include "core/presence.h"
 
 #include <stdio.h>
 
-#include "core/presence.h"
 #include "tests/handlers/loopback.h"
 #include "tests/scenarios/talk.h"
 #include "tests/suite.h"
@@ -163,20 +162,49 @@ START_TEST(while_the_database_is_away_it_waits_and_then_gives_up)
 }
 END_TEST
 
-START_TEST(of_a_crowd_it_shows_the_first_and_how_many_there_are)
+static void crowd(int n)
 {
     char name[16];
 
-    for (int i = 0; i < PRESENCE_MEMBERS_MAX + 5; i++) {
+    for (int i = 0; i < n; i++) {
         snprintf(name, sizeof(name), "m%04d", i);
         fake_join(source, "t", name, NULL);
     }
-    json_t *all = get_json("/presence?topic=t");
-    ck_assert_int_eq(json_integer_value(json_object_get(all, "count")), PRESENCE_MEMBERS_MAX + 5);
+}
+
+/* A page has these, from and to, and says behind whom the next one begins (NULL: there is none). */
+static void expect_page(const char *parameters, size_t n, const char *first, const char *last,
+                        const char *next)
+{
+    json_t *all = get_json(text("/presence?topic=t%s", parameters));
     json_t *members = json_object_get(all, "members");
-    ck_assert_uint_eq(json_array_size(members), PRESENCE_MEMBERS_MAX);
-    ck_assert_str_eq(member(json_array_get(members, 999), "member"), "m0999");
+
+    ck_assert_int_eq(json_integer_value(json_object_get(all, "count")), 1005);
+    ck_assert_uint_eq(json_array_size(members), n);
+    if (n > 0) {
+        ck_assert_str_eq(member(json_array_get(members, 0), "member"), first);
+        ck_assert_str_eq(member(json_array_get(members, n - 1), "member"), last);
+    }
+    ck_assert_pstr_eq(json_string_value(json_object_get(all, "next")), next);
     json_decref(all);
+}
+
+START_TEST(a_crowd_comes_in_pages)
+{
+    crowd(1005);
+    expect_page("", 1000, "m0000", "m0999", "m0999");
+    expect_page("&after=m0999", 5, "m1000", "m1004", NULL);
+    expect_page("&limit=1005", 1000, "m0000", "m0999", "m0999"); /* never more */
+    expect_page("&limit=3", 3, "m0000", "m0002", "m0002");
+    expect_page("&limit=3&after=m0002", 3, "m0003", "m0005", "m0005");
+    expect_page("&limit=3&after=m1001", 3, "m1002", "m1004", NULL);     /* exactly the rest */
+    expect_page("&limit=1&after=m0500~", 1, "m0501", "m0501", "m0501"); /* he has left */
+    expect_page("&after=m1004", 0, NULL, NULL, NULL);
+    expect_problem_once(stage_get("/presence?topic=t&limit=0"), 400);
+    expect_problem_once(stage_get("/presence?topic=t&limit=x"), 400);
+    expect_problem_once(stage_get("/presence?topic=t&after=a&after=b"), 400);
+    expect_problem_once(stage_get("/presence?topic=t&after=a%00b"), 400);
+    expect_problem_once(stage_get(text("/presence?topic=t&after=%0300d", 1)), 400);
 }
 END_TEST
 
@@ -227,5 +255,5 @@ SUITE(presence)
     tcase_add_test(tc, pages_of_friends_may_read_it);
     tcase_add_test(tc, while_the_database_is_away_it_waits_and_then_gives_up);
     tcase_add_test(tc, status_counts_the_members_of_this_process);
-    tcase_add_test(tc, of_a_crowd_it_shows_the_first_and_how_many_there_are);
+    tcase_add_test(tc, a_crowd_comes_in_pages);
 }

@@ -55,7 +55,7 @@ START_TEST(nothing_asked_is_all_defaults)
     ck_assert(!q.has_since);
     ck_assert_int_eq(q.since.kind, SINCE_NOW);
     ck_assert_int_eq(q.wait_ms, -1);
-    ck_assert_int_eq(q.limit, -1);
+    ck_assert_int_eq(q.limit, INT32_MAX);
     ck_assert_int_eq(q.format, FORMAT_NONE);
     query_fini(&q);
 }
@@ -95,7 +95,7 @@ START_TEST(bounds_hold)
 }
 END_TEST
 
-START_TEST(waits_and_limits_are_pulled_into_what_is_configured)
+START_TEST(waits_are_pulled_into_what_is_configured_and_limits_are_their_handlers)
 {
     ck_assert_int_eq(parse("wait=3&limit=7", NULL), RC_OK);
     ck_assert_int_eq(q.wait_ms, 3000);
@@ -103,7 +103,7 @@ START_TEST(waits_and_limits_are_pulled_into_what_is_configured)
     query_fini(&q);
     ck_assert_int_eq(parse("wait=3600&limit=99999", NULL), RC_OK);
     ck_assert_int_eq(q.wait_ms, 25000);
-    ck_assert_int_eq(q.limit, 100);
+    ck_assert_int_eq(q.limit, 99999);
     query_fini(&q);
     EXPECT("wait=", RC_SYNTAX);
     EXPECT("wait=2.5", RC_SYNTAX);
@@ -184,7 +184,7 @@ START_TEST(single_parameters_stand_once)
         "limit=1&limit=1",       "format=raw&format=raw",
         "callback=a&callback=a", "last_event_id=&last_event_id=",
         "type=a&%74ype=a",       "id=a&id=a",
-        "expires=1s&expires=1s",
+        "expires=1s&expires=1s", "after=a&after=a",
     };
     for (size_t i = 0; i < LENGTH(twice); i++)
         EXPECT(twice[i], RC_SYNTAX);
@@ -239,7 +239,7 @@ SUITE(query)
     tcase_add_test(tc, nothing_asked_is_all_defaults);
     tcase_add_test(tc, topics_repeat_and_are_decoded_but_plus_is_plus);
     tcase_add_test(tc, bounds_hold);
-    tcase_add_test(tc, waits_and_limits_are_pulled_into_what_is_configured);
+    tcase_add_test(tc, waits_are_pulled_into_what_is_configured_and_limits_are_their_handlers);
     tcase_add_test(tc, since_knows_its_forms);
     tcase_add_test(tc, header_then_last_event_id_then_since);
     tcase_add_test(tc, foreign_last_event_id_is_no_error);

@@ -411,6 +411,30 @@ START_TEST(who_joins_is_told_to_the_others_until_it_leaves)
 }
 END_TEST
 
+START_TEST(a_long_list_is_asked_for_in_pages)
+{
+    struct answer *a = begin();
+
+    fake_join(loopback_source(), "room", "anna", NULL);
+    fake_join(loopback_source(), "room", "bert", NULL);
+    say(a, "{'do':'who','ref':1,'topic':'room','limit':1}");
+    hear(a, "'ref':1,'status':200,'body':{'topic':'room',");
+    hear(a, "'sessions':1}],'next':'anna'}");
+    say(a, "{'do':'who','ref':2,'topic':'room','limit':1,'after':'anna'}");
+    hear(a, "'count':2,'members':[{'member':'bert',");
+    hear(a, "'sessions':1}]}}");
+    say(a, "{'do':'who','ref':3,'topic':'room','limit':0}");
+    hear(a, "'ref':3,'status':400");
+    say(a, "{'do':'who','ref':4,'topic':'room','limit':'1'}");
+    hear(a, "'ref':4,'status':400");
+    say(a, "{'do':'who','ref':5,'topic':'room','after':1}");
+    hear(a, "'ref':5,'status':400");
+    say(a, "{'do':'who','ref':6,'after':'anna'}");
+    hear(a, "'ref':6,'status':400");
+    answer_close(a);
+}
+END_TEST
+
 START_TEST(who_goes_has_left)
 {
     struct answer *a = begin(), *b = begin_as("?topic=$presence/room", NULL);
@@ -582,6 +606,7 @@ SUITE(talk)
     tcase_add_test(tc, a_token_that_is_none_or_covers_less_changes_nothing);
     tcase_add_test(tc, when_its_rights_are_revoked_it_is_over);
     tcase_add_test(tc, who_joins_is_told_to_the_others_until_it_leaves);
+    tcase_add_test(tc, a_long_list_is_asked_for_in_pages);
     tcase_add_test(tc, who_goes_has_left);
     tcase_add_test(tc, who_may_not_hear_a_topic_is_not_there);
     tcase_add_test(tc, what_cannot_be_understood_is_answered_and_harms_nobody);

@@ -259,7 +259,7 @@ START_TEST(the_roll_is_called)
     join(rig, &g[2], "t", "bob");
     until_settled(rig);
     roll.calls = 0;
-    ck_assert_ptr_nonnull(source_who(rig->server.source, SLICE("t"), 1000, on_roll, NULL));
+    ck_assert_ptr_nonnull(source_who(rig->server.source, SLICE("t"), SLICE_NONE, 1000, on_roll, NULL));
     ck_assert_int_eq(roll.calls, 0);
     rig_until(rig, "the roll", is_rolled, NULL);
     ck_assert_int_eq(roll.rc, RC_OK);
@@ -270,12 +270,18 @@ START_TEST(the_roll_is_called)
     ck_assert_int_eq(roll.sessions, 2);
     ck_assert_int_lt(llabs(roll.since_us - rig->server.started_us), 60000000);
     roll.calls = 0;
-    ck_assert_ptr_nonnull(source_who(rig->server.source, SLICE("t"), 1, on_roll, NULL));
+    ck_assert_ptr_nonnull(source_who(rig->server.source, SLICE("t"), SLICE_NONE, 1, on_roll, NULL));
     rig_until(rig, "the roll", is_rolled, NULL);
     ck_assert_str_eq(roll.names, "ann=1 ");
     ck_assert_int_eq(roll.count, 2);
     roll.calls = 0;
-    ck_assert_ptr_nonnull(source_who(rig->server.source, SLICE("nobody"), 1, on_roll, NULL));
+    ck_assert_ptr_nonnull(
+        source_who(rig->server.source, SLICE("t"), SLICE("ann"), 10, on_roll, NULL));
+    rig_until(rig, "the roll", is_rolled, NULL);
+    ck_assert_str_eq(roll.names, "bob= ");
+    ck_assert_int_eq(roll.count, 2);
+    roll.calls = 0;
+    ck_assert_ptr_nonnull(source_who(rig->server.source, SLICE("nobody"), SLICE_NONE, 1, on_roll, NULL));
     rig_until(rig, "the roll", is_rolled, NULL);
     ck_assert_int_eq(roll.count, 0);
     for (int i = 0; i < 3; i++)
@@ -490,7 +496,7 @@ START_TEST(a_role_that_may_only_work_may_do_this)
     rig_until(worker, "the join", is_called, &ann);
     ck_assert_int_eq(ann.rc, RC_OK);
     roll.calls = 0;
-    ck_assert_ptr_nonnull(source_who(worker->server.source, SLICE("t"), 1, on_roll, NULL));
+    ck_assert_ptr_nonnull(source_who(worker->server.source, SLICE("t"), SLICE_NONE, 1, on_roll, NULL));
     rig_until(worker, "the roll", is_rolled, NULL);
     ck_assert_str_eq(roll.names, "ann= ");
     presence_leave(&ann.member);

@@ -42,7 +42,7 @@ START_TEST(loading_again_changes_nothing_and_needs_no_quiet)
                      "relay t 7 days");
     ck_assert_str_eq(db_ask(db, "SELECT string_agg(version::text, ' ' ORDER BY version) FROM "
                                 "bellpush.schema_version"),
-                     "1 2 3");
+                     "1 2 3 4");
     PQfinish(open);
     PQfinish(db);
     free(schema);
@@ -75,22 +75,22 @@ START_TEST(an_upgrade_runs_only_the_steps_that_are_missing)
     PGconn *db = db_open(schema_dsn());
     char *schema = cluster_schema();
     char *number =
-        replaced(schema, "this_version CONSTANT int := 3", "this_version CONSTANT int := 4");
+        replaced(schema, "this_version CONSTANT int := 4", "this_version CONSTANT int := 5");
     char *next = replaced(number, "END $load$;",
-                          "IF had < 4 THEN\n"
+                          "IF had < 5 THEN\n"
                           "  ALTER TABLE bellpush.worker ADD COLUMN extra int DEFAULT 42;\n"
-                          "  INSERT INTO bellpush.schema_version (version) VALUES (4);\n"
+                          "  INSERT INTO bellpush.schema_version (version) VALUES (5);\n"
                           "END IF;\nEND $load$;");
 
     db_do(db, "SELECT bellpush.publish('t', 'kept')");
     db_do(db, "%s", next);
     db_do(db, "%s", next);
-    ck_assert_str_eq(db_ask(db, "SELECT schema_version FROM bellpush.hello('x')"), "4");
+    ck_assert_str_eq(db_ask(db, "SELECT schema_version FROM bellpush.hello('x')"), "5");
     ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events"), "kept");
     db_do(db, "SELECT extra FROM bellpush.worker");
     ck_assert_str_eq(db_error(db, "%s", schema),
-                     "P0001 bellpush: the database has version 4 of the schema, this file is the "
-                     "older version 3");
+                     "P0001 bellpush: the database has version 5 of the schema, this file is the "
+                     "older version 4");
     db_do(db, "ROLLBACK");
     ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events"), "kept");
 
@@ -100,7 +100,7 @@ START_TEST(an_upgrade_runs_only_the_steps_that_are_missing)
     db_do(fresh, "%s", next);
     ck_assert_str_eq(db_ask(fresh, "SELECT string_agg(version::text, ' ' ORDER BY version) FROM "
                                    "bellpush.schema_version"),
-                     "1 2 3 4");
+                     "1 2 3 4 5");
     PQfinish(fresh);
     free(next);
     free(number);
@@ -108,9 +108,17 @@ START_TEST(an_upgrade_runs_only_the_steps_that_are_missing)
 }
 END_TEST
 
-/* A database of version 2, as far as what version 3 adds and changes matters. */
+/* A database of an older version, as far as what the next one adds and changes matters. */
+static void make_version_3(PGconn *db)
+{
+    db_do(db, "DROP FUNCTION bellpush.who; CREATE FUNCTION bellpush.who(topic text, max_rows int) "
+              "RETURNS void LANGUAGE sql AS ''; DELETE FROM bellpush.schema_version WHERE version "
+              "= 4");
+}
+
 static void make_version_2(PGconn *db)
 {
+    make_version_3(db);
     db_do(db, "DROP TABLE bellpush.presence_worker, bellpush.presence_session, "
               "bellpush.presence_member CASCADE; DROP FUNCTION bellpush.report, bellpush.who, "
               "bellpush.presence_change; CREATE FUNCTION bellpush.report(worker text, host text, "
@@ -139,7 +147,7 @@ static void an_older_version_becomes_this_one_and_keeps_what_it_has(void (*make)
                             "SELECT concat_ws(' ', schema_version, epoch = '%s', head) FROM "
                             "bellpush.hello('x')",
                             epoch),
-                     "3 t 1");
+                     "4 t 1");
     ck_assert_str_eq(db_ask(db, "SELECT coalesce(bellpush.report('w', 'h', 1, 1, NULL), -7)"),
                      "-7"); /* it gives something now */
     db_do(db, "SELECT bellpush.presence_change('w', 1, 0, '{1}', '{t}', '{ann}', '{1}', '{}', "
@@ -147,6 +155,8 @@ static void an_older_version_becomes_this_one_and_keeps_what_it_has(void (*make)
     ck_assert_str_eq(db_ask(db, "SELECT bellpush.report('w', 'h', 1, 1, NULL)"), "1");
     ck_assert_str_eq(db_ask(db, "SELECT topic || ' ' || type FROM bellpush.events WHERE seq > 1"),
                      "$presence/t join");
+    ck_assert_str_eq(db_ask(db, "SELECT concat(member, total) FROM bellpush.who('t', 10) LIMIT 1"),
+                     "ann"); /* there is one function of this name, whoever calls it */
     ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events WHERE seq = 1"), "kept");
     ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.gate() WHERE kind = 'key'"), "1");
     PQfinish(db);
@@ -162,6 +172,12 @@ END_TEST
 START_TEST(version_2_becomes_this_one)
 {
     an_older_version_becomes_this_one_and_keeps_what_it_has(make_version_2);
+}
+END_TEST
+
+START_TEST(version_3_becomes_this_one)
+{
+    an_older_version_becomes_this_one_and_keeps_what_it_has(make_version_3);
 }
 END_TEST
 
@@ -328,6 +344,7 @@ SUITE(schema_load)
     tcase_add_test(tc, an_upgrade_runs_only_the_steps_that_are_missing);
     tcase_add_test(tc, version_1_becomes_this_one);
     tcase_add_test(tc, version_2_becomes_this_one);
+    tcase_add_test(tc, version_3_becomes_this_one);
     tcase_add_test(tc, a_foreign_schema_is_left_alone_and_an_empty_one_is_used);
     tcase_add_test(tc, where_roles_cannot_be_made_nothing_is_given_to_strangers);
     tcase_add_test(tc, each_role_may_do_its_work_and_no_more);

@@ -366,6 +366,12 @@ START_TEST(the_list_says_as_of_which_place_it_is)
     ck_assert_str_eq(db_ask(db, "SELECT string_agg(concat_ws(' ', member, total), ', ') FROM "
                                 "bellpush.who('t', 1)"),
                      "ann, 2");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(concat_ws(' ', member, total), ', ') FROM "
+                                "bellpush.who('t', 10, 'ann')"),
+                     "bob, 2");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(concat_ws(' ', member, total), ', ') FROM "
+                                "bellpush.who('t', 1, 'Zoe')"), /* by their bytes: before ann */
+                     "ann, 2");
     ck_assert_str_eq(db_ask(db, "SELECT string_agg(concat_ws(' ', member, head, total), ', ') FROM "
                                 "bellpush.who('nobody', 10)"),
                      "4 0");
