@@ -456,8 +456,8 @@
                 first = 0;
             }
             wait = wait ? wait + backOff() : first ? 0 : backOff();
+            schedule(n, wait); /* first: whoever is told may close the bell */
             setState(first ? 'connecting' : 'waiting', { why: why, wait: wait });
-            schedule(n, wait);
         }
 
         /* The browser does not say why: ask in a way that does. */
@@ -525,7 +525,7 @@
             rest('again');
             fails = rounds = 0;
             setState('connecting');
-            connect(next(Math.max(home, 0)));
+            if (beat) { connect(next(Math.max(home, 0))); } /* not closed meanwhile */
         }
 
         function onLife(e) {

@@ -159,9 +159,11 @@ database = $database
 log_file = $folder/worker.log
 drain = 1s
 END
-# contrib/lighttpd/bellpush.conf as it stands, but for its paths
-sed -e "s|/usr/local/lib/bellpush/bellpush.fcgi\"|$program --config $short/bellpush.conf\"|" \
-    -e "s|/run/lighttpd/|$short/|" "$site/contrib/lighttpd/bellpush.conf" >"$short/push.conf"
+# contrib/lighttpd as it stands, but for its paths
+for file in bellpush.conf bellpush-ws.conf; do
+    sed -e "s|/usr/local/lib/bellpush/bellpush.fcgi\"|$program --config $short/bellpush.conf\"|" \
+        -e "s|/run/lighttpd/|$short/|" -e "s|/run/bellpush/|$short/|" "$site/contrib/lighttpd/$file" >"$short/lighttpd-$file"
+done
 
 web_conf() { # PORT
     cat >"$short/lighttpd.conf" <<END
@@ -172,13 +174,14 @@ server.document-root = "$site/www"
 server.errorlog = "$folder/lighttpd.log"
 index-file.names = ( "index.html" )
 mimetype.assign = ( ".html" => "text/html; charset=utf-8", ".css" => "text/css; charset=utf-8",
-    ".js" => "text/javascript; charset=utf-8", ".svg" => "image/svg+xml", "" => "application/octet-stream" )
-\$HTTP["url"] == "/insert.cgi" {
-    alias.url = ( "/insert.cgi" => "$site/contrib/run/insert.cgi" )
+    ".js" => "text/javascript; charset=utf-8", ".mjs" => "text/javascript; charset=utf-8", ".svg" => "image/svg+xml", "" => "application/octet-stream" )
+\$HTTP["url"] == "/site.cgi" {
+    alias.url = ( "/site.cgi" => "$site/contrib/run/site.cgi" )
     cgi.assign = ( ".cgi" => "" )
     setenv.add-environment = ( "DEMO_DATABASE" => "$database" )
 }
-include "$short/push.conf"
+include "$short/lighttpd-bellpush.conf"
+include "$short/lighttpd-bellpush-ws.conf"
 END
 }
 
@@ -233,17 +236,14 @@ done
 
 # ---- the sidecar -------------------------------------------------------------------------------------
 
-ws_port=0 # any; the one it gets stays ours
-# The worker's settings; and the demo page, which comes from another port, may talk to it, too.
+# The worker's settings; lighttpd's word on who asks is believed.
 start_sidecar() {
     : >"$folder/sidecar.out"
     launch "$folder/sidecar.out" TERM "$daemon" --config "$short/bellpush.conf" \
-        --listen "127.0.0.1:$ws_port" --set "log_file=$folder/sidecar.log" \
-        --set "cors_origins=$url, http://localhost:$port"
+        --listen "$short/bellpushd.sock" --set "log_file=$folder/sidecar.log" --set trusted_proxies=unix
     sidecar=$!
     tries=0
-    until ws_port=$(sed -n 's/^listening on http:.*:\([0-9][0-9]*\)$/\1/p' "$folder/sidecar.out") && [ -n "$ws_port" ] &&
-        curl -qfs -o /dev/null --noproxy '*' -m 2 "http://127.0.0.1:$ws_port/push/ready"; do
+    until curl -qfs -o /dev/null --noproxy '*' -m 2 --unix-socket "$short/bellpushd.sock" http://localhost/push/ready; do
         tries=$((tries + 1))
         if [ "$tries" -gt 200 ] || ! kill -0 "$sidecar" 2>/dev/null; then return 1; fi
         sleep 0.1
@@ -260,7 +260,7 @@ start_sidecar || broken_sidecar "bellpushd does not get ready"
 echo "page: $url/"
 echo "curl: curl -N '$url/push/events?topic=orders/%23'"
 echo "psql: psql '$database' -c \"INSERT INTO demo_order (item) VALUES ('tea')\""
-echo "ws: ws://127.0.0.1:$ws_port/push/ws?topic=orders/%23"
+echo "ws: ws://127.0.0.1:$port/push/ws?topic=orders/%23"
 say "Ctrl-C ends it"
 
 # ---- until somebody says stop -----------------------------------------------------------------------

@@ -305,6 +305,35 @@ START_TEST(a_page_that_was_left_goes_on_where_it_was)
 }
 END_TEST
 
+/* A bell that nobody closes is the clock: it tries again and again meanwhile. */
+START_TEST(a_bell_that_is_closed_while_it_tells_its_state_stays_closed)
+{
+    static const char *const states[] = { "connecting", "waiting" };
+    struct client_site *s = client_site_start(CLIENT_NGINX);
+    struct browser *b = browser_start(_i);
+
+    for (size_t i = 0; i < LENGTH(states); i++) {
+        open_page(b, s, s->port, "none", "push=/nowhere/&ways=stream&maxWait=50");
+        char *js = text_of("(function () {"
+                           "    window.own = bellpush('/nowhere/', { topics: 'a', maxWait: 50,"
+                           "                                         transports: ['stream'] });"
+                           "    own.on('state', function (s) {"
+                           "        if (s.state === '%s') { own.close(); }"
+                           "    });"
+                           "}())",
+                           states[i]);
+        free(browser_eval(b, js));
+        browser_expect(b, "own.state === 'closed'", SEEN_MS);
+        free(browser_eval(b, "window.before = bell.report().attempts.length"));
+        browser_expect(b, "bell.report().attempts.length > before + 5", SEEN_MS);
+        browser_expect(b, "own.state === 'closed' && own.report().attempts.length < 2", 0);
+        free(js);
+    }
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
 START_TEST(filters_of_on_are_what_is_heard_where_no_topics_are_named)
 {
     struct client_site *s = client_site_start(CLIENT_BELLPUSHD);
@@ -352,5 +381,6 @@ SUITE(client)
     tcase_add_loop_test(tc, who_has_the_right_publishes, 1, 2);
     tcase_add_loop_test(tc, a_way_that_is_silent_is_left_and_tried_again_later, 0, 1);
     tcase_add_loop_test(tc, a_page_that_was_left_goes_on_where_it_was, 0, 2);
+    tcase_add_loop_test(tc, a_bell_that_is_closed_while_it_tells_its_state_stays_closed, 0, 1);
     tcase_add_loop_test(tc, filters_of_on_are_what_is_heard_where_no_topics_are_named, 0, 1);
 }

@@ -2,8 +2,8 @@
  * page_site.c - see page_site.h.
  *
  * A front (tests/peers/front.h) serves static files and Bellpush.  What a site adds to that is one
- * script that inserts a row, run by fcgiwrap; the lines for it are added to the configuration, and
- * the server is reloaded.
+ * script of its own, run by fcgiwrap; the lines for it are added to the configuration, and the
+ * server is reloaded.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -36,21 +36,21 @@ static _Noreturn void give_up(const char *why, const char *which)
 }
 
 /* What the site adds to its configuration. */
-static char *insert_lines(const struct page_site *s, const char *folder)
+static char *script_lines(const struct page_site *s, const char *folder)
 {
     if (s->kind == PAGE_APACHE)
-        return text_of("<Location \"/insert.cgi\">\n"
-                       "    ProxyPass \"unix:%s/run/insert.sock|fcgi://insert/\"\n"
-                       "    ProxyFCGISetEnvIf true SCRIPT_FILENAME \"%s/docroot/insert.cgi\"\n"
+        return text_of("<Location \"/site.cgi\">\n"
+                       "    ProxyPass \"unix:%s/run/site.sock|fcgi://site/\"\n"
+                       "    ProxyFCGISetEnvIf true SCRIPT_FILENAME \"%s/docroot/site.cgi\"\n"
                        "    ProxyFCGISetEnvIf true DEMO_DATABASE \"%s\"\n"
                        "</Location>\n",
                        folder, folder, s->dsn);
     return text_of(
-        "location = /insert.cgi {\n"
+        "location = /site.cgi {\n"
         "    include fastcgi_params;\n"
-        "    fastcgi_param SCRIPT_FILENAME %s/docroot/insert.cgi;\n"
+        "    fastcgi_param SCRIPT_FILENAME %s/docroot/site.cgi;\n"
         "    fastcgi_param DEMO_DATABASE \"%s\";\n"
-        "    fastcgi_pass unix:%s/run/insert.sock;\n"
+        "    fastcgi_pass unix:%s/run/site.sock;\n"
         "}\n"
         "types { text/html html; text/css css; text/javascript js; image/svg+xml svg; }\n"
         "%s",
@@ -60,7 +60,7 @@ static char *insert_lines(const struct page_site *s, const char *folder)
 
 static void copy_page(const char *top, const char *folder)
 {
-    static const char line[] = "cp \"$1\"/www/* \"$1\"/contrib/run/insert.cgi \"$2\"/docroot/";
+    static const char line[] = "cp \"$1\"/www/* \"$1\"/contrib/run/site.cgi \"$2\"/docroot/";
     const char *const argv[] = { "sh", "-ec", line, "sh", top, folder, NULL };
     if (process_run(&(struct process_spec){ .argv = argv }, ANSWER_MS))
         give_up("cannot be copied from", top);
@@ -77,7 +77,7 @@ static void append(const char *path, const char *text)
 /* One process: more would be its children, which outlive it when it is killed. */
 static void start_wrap(struct page_site *s, const char *folder)
 {
-    char *socket = text_of("unix:%s/run/insert.sock", folder);
+    char *socket = text_of("unix:%s/run/site.sock", folder);
     char *log = text_of("%s/log/fcgiwrap.log", folder);
     const char *const argv[] = { "fcgiwrap", "-s", socket, NULL };
     s->wrap = process_start(&(struct process_spec){ .argv = argv, .log = log, .user = "www-data" });
@@ -85,15 +85,14 @@ static void start_wrap(struct page_site *s, const char *folder)
     free(socket);
 }
 
-/* A GET is refused by the script itself, and by nobody else in these words. */
 static bool script_answers(void *arg)
 {
     struct page_site *s = arg;
     struct http *h =
-        http_new(&(struct http_ask){ .port = front_port(s->front), .target = "/insert.cgi" });
+        http_new(&(struct http_ask){ .port = front_port(s->front), .target = "/site.cgi" });
     while (http_wait(h, ANSWER_MS))
         ;
-    bool yes = http_status(h) == 405 && http_body(h).len > 0 && http_body(h).at[0] == '{';
+    bool yes = http_status(h) == 200 && http_body(h).len > 0 && http_body(h).at[0] == '{';
     http_free(h);
     return yes;
 }
@@ -120,14 +119,14 @@ static void start_front(struct page_site *s)
     const char *folder = front_folder(s->front);
     copy_page(top, folder);
     start_wrap(s, folder);
-    char *recipe = text_of("%s/etc/recipe.conf", folder), *lines = insert_lines(s, folder);
+    char *recipe = text_of("%s/etc/recipe.conf", folder), *lines = script_lines(s, folder);
     append(recipe, lines);
     free(lines);
     free(recipe);
     front_reload(s->front);
     if (!wait_until(script_answers, s, ANSWER_MS)) {
         front_show_logs(s->front);
-        give_up("the insert script does not answer behind", page_site_name(s));
+        give_up("its script does not answer behind", page_site_name(s));
     }
     s->url = text_of("http://127.0.0.1:%d/", front_port(s->front));
 }
@@ -176,6 +175,11 @@ const char *page_site_dsn(const struct page_site *s)
     return s->dsn;
 }
 
+const char *page_site_transport(const struct page_site *s)
+{
+    return s->run ? "websocket" : "eventsource";
+}
+
 static bool has_reader(void *arg)
 {
     const struct page_site *s = arg;
@@ -197,4 +201,6 @@ void page_site_kill_workers(const struct page_site *s)
         give_up("no workers, or too many, behind", page_site_name(s));
     for (size_t i = 0; i < n; i++)
         kill(pids[i], SIGKILL);
+    if (s->run)
+        kill(run_site_sidecar(s->run), SIGKILL);
 }

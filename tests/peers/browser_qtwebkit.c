@@ -41,9 +41,10 @@ static json_t *command(void *arg, const struct browser_command *what, const char
                        json_t *params, char **error)
 {
     struct qtwebkit *q = arg;
-    bool is_url = strcmp(what->path, "/url") == 0;
-    const char *text = json_string_value(json_object_get(params, is_url ? "url" : "script"));
-    json_t *said = json_pack("[s, s]", is_url ? "url" : "script", text ? text : ""), *value = NULL;
+    bool is_url = strcmp(what->path, "/url") == 0, is_shot = strcmp(what->path, "/screenshot") == 0;
+    const char *word = is_shot ? "shot" : is_url ? "url" : "script";
+    const char *text = is_shot ? "" : json_string_value(json_object_get(params, word));
+    json_t *said = json_pack("[s, s]", word, text ? text : ""), *value = NULL;
     char *json = json_dumps(said, JSON_COMPACT), *line = text_of("%s\n", json);
 
     (void)element;

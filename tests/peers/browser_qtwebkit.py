@@ -1,14 +1,15 @@
 #
 # browser_qtwebkit.py - QtWebKit, the engine of a generation of older browsers, told what to do on stdin.
 #
-# A line in is ["url", ADDRESS] or ["script", BODY]; a line out is {"value": …} or {"error": …}.  The page
-# lives between the lines: what comes is looked for by Qt's own loop.
+# A line in is ["url", ADDRESS], ["script", BODY] or ["shot", ""], whose value is a PNG in base64; a line
+# out is {"value": …} or {"error": …}.  The page lives between the lines: what comes is looked for by Qt's
+# own loop.
 #
 import json, os, socket, sys
 
 os.environ['QT_QPA_PLATFORM'] = 'offscreen'
 try:
-    from PyQt5.QtCore import QUrl, QSocketNotifier
+    from PyQt5.QtCore import QBuffer, QUrl, QSocketNotifier
     from PyQt5.QtWidgets import QApplication
     from PyQt5.QtWebKitWidgets import QWebView
     from PyQt5.QtNetwork import QNetworkProxyFactory
@@ -42,8 +43,9 @@ def obey(what, text):
         loading = True
         view.load(QUrl(text))
     elif what == 'shot':
-        view.grab().save(text)
-        say({'value': True})
+        png = QBuffer()
+        view.grab().save(png, 'PNG')
+        say({'value': bytes(png.data().toBase64()).decode()})
     else:
         say({'value': view.page().mainFrame().evaluateJavaScript('(function () {' + text + '}())')})
 
