@@ -10,6 +10,7 @@
 #include "core/text.h"
 #include "core/topic.h"
 #include "handlers/admit.h"
+#include "handlers/meter.h"
 #include "handlers/problem.h"
 #include "handlers/talk_priv.h"
 
@@ -157,6 +158,14 @@ static void join(const struct visit *v, struct talk *t, struct joining *joining)
     reply_hold(v->request, &asking_ops, s);
 }
 
+/* That it comes and that it goes are events, and count as if it had published them. */
+static bool may_be_told(const struct visit *v, const struct joining *joining)
+{
+    const struct draft told = { .topic = joining->topic, .data = joining->data };
+
+    return meter_publish(v, (const struct draft[]){ told, told }, 2);
+}
+
 static struct slice topic_in(const struct utterance *u)
 {
     const json_t *topic = json_object_get(u->message, "topic");
@@ -182,7 +191,7 @@ void join_serve(const struct visit *v, struct utterance *u)
         problem_reply(v->request, v->common, 422,
                       "name is a string, for those who have no token: with one you are its "
                       "subject.");
-    else if (admit(v, VERB_SUBSCRIBE, &joining.topic, 1) == ADMIT_YES) {
+    else if (admit(v, VERB_SUBSCRIBE, &joining.topic, 1) == ADMIT_YES && may_be_told(v, &joining)) {
         joining.name = buf_slice(&name);
         join(v, u->talk, &joining);
     }

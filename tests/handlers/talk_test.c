@@ -1,85 +1,19 @@
 /*
  * talk_test.c - the conversation bellpush.v1.json.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/handlers/loopback.h"
+#include "tests/handlers/conversation.h"
 #include "tests/suite.h"
 
 #define KEY "Authorization: Bearer " STAGE_KEY
-
-static struct answer *begin_as(const char *query, const char *header)
-{
-    const char *const headers[] = { "Upgrade: websocket",
-                                    "Sec-WebSocket-Protocol: other, bellpush.v1.json", header,
-                                    NULL };
-    char target[256];
-
-    snprintf(target, sizeof(target), "/ws%s", query);
-    struct answer *a = stage_ask(&(struct ask){ .target = target, .headers = headers });
-    ck_assert_int_eq(answer_status(a), 101);
-    ck_assert_str_eq(answer_header(a, "Sec-WebSocket-Protocol"), "bellpush.v1.json");
-    answer_expect(a, "{\"type\":\"bellpush-hello\"");
-    return a;
-}
-
-static struct answer *begin(void)
-{
-    return begin_as("", NULL);
-}
-
-/* With ' for ", because there are so many. */
-static void say(struct answer *a, const char *text)
-{
-    char *quoted = strdup(text);
-
-    ck_assert(quoted);
-    for (char *at = quoted; *at; at++)
-        if (*at == '\'')
-            *at = '"';
-    loopback_say(a, quoted);
-    free(quoted);
-}
-
-static void hear(struct answer *a, const char *text)
-{
-    char quoted[512];
-
-    snprintf(quoted, sizeof(quoted), "%s", text);
-    for (char *at = quoted; *at; at++)
-        if (*at == '\'')
-            *at = '"';
-    answer_expect(a, quoted);
-}
-
-static void never_heard(const struct answer *a, const char *text)
-{
-    struct slice all = answer_so_far(a);
-    ck_assert_msg(!memmem(all.at, all.len, text, strlen(text)), "\"%s\" in: %.*s", text,
-                  (int)all.len, all.at);
-}
-
-/* How often is it in what was heard? */
-static size_t count_of(const struct answer *a, const char *text)
-{
-    struct slice all = answer_so_far(a);
-    const char *at = all.at, *end = all.at + all.len;
-    size_t n = 0;
-
-    while (at && (at = memmem(at, (size_t)(end - at), text, strlen(text)))) {
-        n++;
-        at += strlen(text);
-    }
-    return n;
-}
 
 /* ---- topics ---------------------------------------------------------------------------------- */
 
 START_TEST(topics_are_subscribed_and_heard)
 {
-    struct answer *a = begin();
+    struct answer *a = conversation();
 
     say(a, "{'do':'subscribe','ref':1,'topics':['orders/#','news']}");
     hear(a, "{'type':'bellpush-answer','do':'subscribe','ref':1,'status':200,'body':{"
@@ -100,7 +34,7 @@ START_TEST(the_address_may_say_the_first_ones)
     struct answer *a;
 
     stage_publish("t", NULL, "past");
-    a = begin_as("?topic=t&since=earliest", NULL);
+    a = conversation_as("?topic=t&since=earliest", NULL);
     hear(a, "'data':'past'");
     say(a, "{'do':'subscribe','topics':['u']}");
     hear(a, "'topics':['u','t']");
@@ -115,7 +49,7 @@ END_TEST
 
 START_TEST(topics_end)
 {
-    struct answer *a = begin();
+    struct answer *a = conversation();
 
     say(a, "{'do':'subscribe','topics':['a','b']}");
     hear(a, "'status':200");
@@ -139,7 +73,7 @@ END_TEST
 
 START_TEST(new_topics_bring_their_past_while_the_others_wait)
 {
-    struct answer *a = begin();
+    struct answer *a = conversation();
 
     stage_publish("a", NULL, "a1");
     stage_publish("b", NULL, "b1");
@@ -166,7 +100,7 @@ END_TEST
 
 START_TEST(changes_wait_for_one_another_and_everything_is_answered)
 {
-    struct answer *a = begin();
+    struct answer *a = conversation();
     char text[160];
 
     for (int i = 0; i < 300; i++)
@@ -198,7 +132,7 @@ END_TEST
 
 START_TEST(a_closed_topic_changes_nothing)
 {
-    struct answer *a = begin();
+    struct answer *a = conversation();
 
     say(a, "{'do':'subscribe','topics':['a']}");
     hear(a, "'status':200");
@@ -215,7 +149,7 @@ END_TEST
 
 START_TEST(a_slow_peer_of_a_long_past_loses_nothing)
 {
-    struct answer *a = begin();
+    struct answer *a = conversation();
     char data[2100], text[64];
 
     memset(data, 'x', sizeof(data) - 1);
@@ -249,7 +183,7 @@ END_TEST
 
 START_TEST(what_is_published_is_answered_with_its_cursor)
 {
-    struct answer *a = begin_as("", KEY);
+    struct answer *a = conversation_as("", KEY);
 
     say(a, "{'do':'subscribe','topics':['chat/#']}");
     hear(a, "'status':200");
@@ -267,7 +201,7 @@ END_TEST
 
 START_TEST(a_process_that_stops_answers_what_is_being_published)
 {
-    struct answer *a = begin_as("?topic=t", KEY);
+    struct answer *a = conversation_as("?topic=t", KEY);
 
     loopback_settle();
     say(a, "{'do':'publish','ref':1,'topic':'u','data':'last words'}");
@@ -282,7 +216,7 @@ END_TEST
 
 START_TEST(the_same_key_publishes_once)
 {
-    struct answer *a = begin_as("?topic=t", KEY);
+    struct answer *a = conversation_as("?topic=t", KEY);
 
     say(a, "{'do':'publish','ref':1,'key':'k-1','topic':'t','data':'once'}");
     hear(a, "'ref':1,'status':201");
@@ -298,13 +232,13 @@ END_TEST
 
 START_TEST(who_may_not_publish_is_told_as_over_http)
 {
-    struct answer *a = begin();
+    struct answer *a = conversation();
 
     say(a, "{'do':'publish','ref':1,'topic':'t','data':'x'}");
     hear(a, "'ref':1,'status':401,'body':{");
     hear(a, "Publishing needs a token");
     answer_close(a);
-    a = begin_as("", KEY);
+    a = conversation_as("", KEY);
     say(a, "{'do':'publish','ref':1,'topic':'t/#','data':'x'}");
     hear(a, "'ref':1,'status':422");
     say(a, "{'do':'publish','ref':2,'topic':'t','dat':'x'}");
@@ -322,7 +256,7 @@ END_TEST
 
 START_TEST(a_token_may_come_later_and_another_after_it)
 {
-    struct answer *a = begin();
+    struct answer *a = conversation();
     char text[2000];
 
     say(a, "{'do':'subscribe','ref':1,'topics':['secret/1']}");
@@ -354,7 +288,7 @@ START_TEST(a_token_that_is_none_or_covers_less_changes_nothing)
 
     snprintf(header, sizeof(header), "Authorization: Bearer %s",
              stage_token("anna", "secret/#", "", 3600));
-    struct answer *a = begin_as("?topic=secret/1", header);
+    struct answer *a = conversation_as("?topic=secret/1", header);
     say(a, "{'do':'auth','ref':1,'token':'nonsense'}");
     hear(a, "'ref':1,'status':401");
     say(a, "{'do':'auth','ref':2}");
@@ -375,91 +309,11 @@ START_TEST(when_its_rights_are_revoked_it_is_over)
 
     snprintf(header, sizeof(header), "Authorization: Bearer %s",
              stage_token("anna", "secret/#", "", 3600));
-    struct answer *a = begin_as("?topic=secret/1", header);
+    struct answer *a = conversation_as("?topic=secret/1", header);
     loopback_settle();
     stage_revoke("anna");
     hear(a, "'type':'bellpush-auth','reason':'revoked'");
     hear(a, "[closed: 1008 revoked]");
-    answer_close(a);
-}
-END_TEST
-
-/* ---- presence -------------------------------------------------------------------------------- */
-
-START_TEST(who_joins_is_told_to_the_others_until_it_leaves)
-{
-    char header[1200];
-
-    snprintf(header, sizeof(header), "Authorization: Bearer %s", stage_token("anna", "", "", 3600));
-    struct answer *a = begin_as("", header), *b = begin_as("?topic=$presence/room/1", NULL);
-
-    say(a, "{'do':'join','ref':1,'topic':'room/1','data':{'mood':'good'}}");
-    hear(a, "'do':'join','ref':1,'status':200,'body':{'topic':'room/1','member':'anna'}}");
-    hear(b, "'topic':'$presence/room/1','type':'join'");
-    hear(b, "anna");
-    say(a, "{'do':'join','ref':2,'topic':'room/1'}");
-    hear(a, "'ref':2,'status':409");
-    say(b, "{'do':'join','ref':3,'topic':'room/1','name':'anna'}");
-    hear(b, "'ref':3,'status':200,'body':{'topic':'room/1','member':'~anna'}}");
-    say(a, "{'do':'leave','ref':4,'topic':'room/1'}");
-    hear(a, "'do':'leave','ref':4,'status':200");
-    hear(b, "'type':'leave'");
-    say(a, "{'do':'leave','ref':5,'topic':'room/1'}");
-    hear(a, "'ref':5,'status':404");
-    answer_close(a);
-    answer_close(b);
-}
-END_TEST
-
-START_TEST(a_long_list_is_asked_for_in_pages)
-{
-    struct answer *a = begin();
-
-    fake_join(loopback_source(), "room", "anna", NULL);
-    fake_join(loopback_source(), "room", "bert", NULL);
-    say(a, "{'do':'who','ref':1,'topic':'room','limit':1}");
-    hear(a, "'ref':1,'status':200,'body':{'topic':'room',");
-    hear(a, "'sessions':1}],'next':'anna'}");
-    say(a, "{'do':'who','ref':2,'topic':'room','limit':1,'after':'anna'}");
-    hear(a, "'count':2,'members':[{'member':'bert',");
-    hear(a, "'sessions':1}]}}");
-    say(a, "{'do':'who','ref':3,'topic':'room','limit':0}");
-    hear(a, "'ref':3,'status':400");
-    say(a, "{'do':'who','ref':4,'topic':'room','limit':'1'}");
-    hear(a, "'ref':4,'status':400");
-    say(a, "{'do':'who','ref':5,'topic':'room','after':1}");
-    hear(a, "'ref':5,'status':400");
-    say(a, "{'do':'who','ref':6,'after':'anna'}");
-    hear(a, "'ref':6,'status':400");
-    answer_close(a);
-}
-END_TEST
-
-START_TEST(who_goes_has_left)
-{
-    struct answer *a = begin(), *b = begin_as("?topic=$presence/room", NULL);
-
-    say(a, "{'do':'join','topic':'room'}");
-    hear(a, "'status':200");
-    hear(b, "'type':'join'");
-    answer_close(a);
-    hear(b, "'type':'leave'");
-    answer_close(b);
-}
-END_TEST
-
-START_TEST(who_may_not_hear_a_topic_is_not_there)
-{
-    struct answer *a = begin();
-
-    say(a, "{'do':'join','ref':1,'topic':'secret/1'}");
-    hear(a, "'ref':1,'status':403");
-    say(a, "{'do':'join','ref':2,'topic':'a/#'}");
-    hear(a, "'ref':2,'status':422");
-    say(a, "{'do':'join','ref':3}");
-    hear(a, "'ref':3,'status':422");
-    say(a, "{'do':'join','ref':4,'topic':'a','name':7}");
-    hear(a, "'ref':4,'status':422");
     answer_close(a);
 }
 END_TEST
@@ -487,7 +341,7 @@ START_TEST(what_cannot_be_understood_is_answered_and_harms_nobody)
         { "{'do':'unsubscribe','ref':9}", "'ref':9,'status':400" },
         { "{'do':'ping','ref':'\\u0000'}", "'status':200" },
     };
-    struct answer *a = begin();
+    struct answer *a = conversation();
 
     for (size_t i = 0; i < LENGTH(bad); i++) {
         say(a, bad[i].message);
@@ -501,7 +355,7 @@ END_TEST
 
 START_TEST(a_peer_that_does_not_hear_its_answers_is_not_listened_to)
 {
-    struct answer *a = begin();
+    struct answer *a = conversation();
     size_t said = 0;
 
     loopback_take(a, false);
@@ -537,7 +391,7 @@ END_TEST
 START_TEST(whatever_is_subscribed_comes_once_and_nothing_else)
 {
     enum { TOPICS = 5, STEPS = 400 };
-    struct answer *a = begin();
+    struct answer *a = conversation();
     struct buf expected = BUF_EMPTY;
     bool on[TOPICS] = { false };
     unsigned seed = 20261127u + (unsigned)_i;
@@ -605,10 +459,6 @@ SUITE(talk)
     tcase_add_test(tc, a_token_may_come_later_and_another_after_it);
     tcase_add_test(tc, a_token_that_is_none_or_covers_less_changes_nothing);
     tcase_add_test(tc, when_its_rights_are_revoked_it_is_over);
-    tcase_add_test(tc, who_joins_is_told_to_the_others_until_it_leaves);
-    tcase_add_test(tc, a_long_list_is_asked_for_in_pages);
-    tcase_add_test(tc, who_goes_has_left);
-    tcase_add_test(tc, who_may_not_hear_a_topic_is_not_there);
     tcase_add_test(tc, what_cannot_be_understood_is_answered_and_harms_nobody);
     tcase_add_test(tc, a_peer_that_does_not_hear_its_answers_is_not_listened_to);
     tcase_add_test(tc, a_message_is_of_no_use_from_outside);
