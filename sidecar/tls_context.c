@@ -1,20 +1,25 @@
 /*
  * tls_context.c - what all TLS connections of a process share.
  *
- * An SSL_CTX is never changed: a new one takes its place, and each connection holds on to that
- * which it has begun with.  The secret of the tickets goes over to the new one, so that a client
- * that comes back is known after a change of certificates, too.
+ * An SSL_CTX keeps its certificate: a new one takes its place, and each connection holds on to that
+ * which it has begun with.  The key of the tickets goes over to the new one, so that a client that
+ * comes back is known after a change of certificates, too.
+ *
+ * Whoever gets hold of that key can read what he has recorded of sessions of TLS 1.2 with tickets.
+ * So it does not stay: after some hours it becomes a hash of itself.  All workers have been forked
+ * from one process and take the same steps, and nothing is left that opens what was sealed before.
  */
 #include "sidecar/tls_context.h"
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 
 #include "sidecar/tls_priv.h"
 
 enum {
-    TICKET_SECRET_MAX = 128, /* OpenSSL has 80 bytes */
+    TICKET_KEY_MAX = 128, /* OpenSSL has 80 bytes */
     EXPIRES_SOON_S = 7 * 24 * 3600,
 };
 
@@ -82,16 +87,58 @@ static SSL_CTX *settings_new(void)
     return NULL;
 }
 
-static bool keep_ticket_secret(SSL_CTX *from, SSL_CTX *to)
-{
-    unsigned char secret[TICKET_SECRET_MAX];
-    long len = SSL_CTX_get_tlsext_ticket_keys(from, NULL, 0);
-    bool kept = len > 0 && (size_t)len <= sizeof(secret) &&
-                SSL_CTX_get_tlsext_ticket_keys(from, secret, len) == 1 &&
-                SSL_CTX_set_tlsext_ticket_keys(to, secret, len) == 1;
+/* ---- tickets --------------------------------------------------------------------------------- */
 
-    OPENSSL_cleanse(secret, sizeof(secret));
-    return kept;
+struct ticket_key {
+    unsigned char bytes[TICKET_KEY_MAX];
+    size_t len;
+};
+
+static bool ticket_key_get(SSL_CTX *ssl, struct ticket_key *key)
+{
+    long len = SSL_CTX_get_tlsext_ticket_keys(ssl, NULL, 0);
+
+    key->len = len > 0 && (size_t)len <= sizeof(key->bytes) ? (size_t)len : 0;
+    return key->len > 0 && SSL_CTX_get_tlsext_ticket_keys(ssl, key->bytes, len) == 1;
+}
+
+static bool ticket_key_set(SSL_CTX *ssl, struct ticket_key *key)
+{
+    return SSL_CTX_set_tlsext_ticket_keys(ssl, key->bytes, (long)key->len) == 1;
+}
+
+/* The old one has connections that have begun with it: what it still seals is nobody's. */
+static bool move_ticket_key(SSL_CTX *from, SSL_CTX *to)
+{
+    struct ticket_key key, chance;
+    bool moved = ticket_key_get(from, &key) && ticket_key_set(to, &key);
+
+    chance.len = key.len;
+    if (moved)
+        moved = RAND_bytes(chance.bytes, (int)chance.len) == 1 && ticket_key_set(from, &chance);
+    OPENSSL_cleanse(&key, sizeof(key));
+    OPENSSL_cleanse(&chance, sizeof(chance));
+    return moved;
+}
+
+static bool turn_ticket_key(SSL_CTX *ssl)
+{
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    struct ticket_key key;
+    bool turned = hash && ticket_key_get(ssl, &key) &&
+                  EVP_DigestInit_ex(hash, EVP_shake256(), NULL) == 1 &&
+                  EVP_DigestUpdate(hash, key.bytes, key.len) == 1 &&
+                  EVP_DigestFinalXOF(hash, key.bytes, key.len) == 1 && ticket_key_set(ssl, &key);
+
+    EVP_MD_CTX_free(hash);
+    OPENSSL_cleanse(&key, sizeof(key));
+    return turned;
+}
+
+void tls_context_age(struct tls_context *x, uint64_t ms)
+{
+    while (x->ticket_turns < ms / TLS_TICKET_KEY_MS && turn_ticket_key(x->ssl))
+        x->ticket_turns++;
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -147,13 +194,19 @@ static bool load(struct tls_context *x, struct buf *error)
         buf_printf(error, "TLS cannot be set up: %s\n", tls_reason());
         return false;
     }
-    if (!read_files(x, ssl, error) || (x->ssl && !keep_ticket_secret(x->ssl, ssl))) {
+    if (!read_files(x, ssl, error) || (x->ssl && !move_ticket_key(x->ssl, ssl))) {
         SSL_CTX_free(ssl);
         return false;
     }
     SSL_CTX_free(x->ssl);
     x->ssl = ssl;
     return true;
+}
+
+/* That of all processes, and of loops that do not run yet. */
+static uint64_t clock_ms(void)
+{
+    return uv_hrtime() / 1000000;
 }
 
 struct tls_context *tls_context_new(const char *certificate, const char *key, struct buf *error)
@@ -165,6 +218,7 @@ struct tls_context *tls_context_new(const char *certificate, const char *key, st
         free(x);
         return NULL;
     }
+    x->made_ms = clock_ms();
     x->certificate.path = certificate;
     x->key.path = *key ? key : certificate;
     if (load(x, error))
@@ -224,6 +278,7 @@ static void on_look(struct alarm *alarm)
     struct tls_context *x = CONTAINER(alarm, struct tls_context, look);
 
     tls_context_refresh(x, &x->server->log);
+    tls_context_age(x, clock_ms() - x->made_ms);
     alarm_set(x->server->wheel, &x->look, x->look_ms, on_look);
 }
 

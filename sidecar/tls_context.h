@@ -26,7 +26,15 @@ void tls_context_free(struct tls_context *); /* no connection is left; NULL: not
 /* Read them again if they have changed: now. */
 void tls_context_refresh(struct tls_context *, const struct log *);
 
-/* From now on, look at the files so often. */
+/*
+ * Tickets are sealed with one key, which another one follows after so long; then they are of no use
+ * to anybody any more.  All processes that were forked from the one that has made the context have
+ * the same keys at the same time (ms: since it was made), and none can go back to an earlier one.
+ */
+#define TLS_TICKET_KEY_MS (UINT64_C(12) * 3600 * 1000)
+void tls_context_age(struct tls_context *, uint64_t ms);
+
+/* From now on, look at the files so often, and at the age of the tickets' key. */
 enum { TLS_LOOK_MS = 5 * 1000 };
 void tls_context_watch(struct tls_context *, struct server *, uint64_t look_ms);
 

@@ -35,6 +35,7 @@ struct tls_context {
     struct server *server; /* NULL: not watched yet */
     struct alarm look;
     uint64_t look_ms;
+    uint64_t made_ms, ticket_turns; /* when, and how often the tickets' key has turned since */
 
     /* during one call of OpenSSL */
     struct slice in; /* what it has not read yet */
