@@ -2269,4 +2269,24 @@ BEGIN
   PERFORM bellpush.grant_publisher('bellpush_publisher'), bellpush.grant_worker('bellpush_worker');
 END $$;
 
+-- Roles that were granted an older version get what this one adds.  They are known by a function
+-- that nobody would give by hand, so that nobody gets more than was meant.
+DO $$
+DECLARE
+  known record;
+BEGIN
+  FOR known IN
+    SELECT DISTINCT a.grantee::regrole AS who, p.proname AS function
+    FROM pg_proc p, aclexplode(p.proacl) a
+    WHERE p.pronamespace = 'bellpush'::regnamespace
+      AND p.proname IN ('publish_many', 'relay', 'ask_again') AND a.grantee NOT IN (0, p.proowner)
+  LOOP
+    CASE known.function
+      WHEN 'publish_many' THEN PERFORM bellpush.grant_publisher(known.who);
+      WHEN 'relay' THEN PERFORM bellpush.grant_worker(known.who);
+      WHEN 'ask_again' THEN PERFORM bellpush.grant_issuer(known.who);
+    END CASE;
+  END LOOP;
+END $$;
+
 COMMIT;

@@ -181,6 +181,37 @@ START_TEST(version_3_becomes_this_one)
 }
 END_TEST
 
+/* As of a role that a site has made for its workers, in a database of its own. */
+START_TEST(an_upgrade_gives_what_it_adds_to_roles_that_were_granted_the_older_version)
+{
+    PGconn *db = db_open(schema_dsn());
+    PGconn *admin = db_open(schema_dsn_as("postgres"));
+    char *schema = cluster_schema();
+    char *worker = text_of("%s_worker", PQdb(db)), *caller = text_of("%s_caller", PQdb(db));
+
+    db_do(admin, "CREATE ROLE %s; CREATE ROLE %s", worker, caller);
+    db_do(db, "SELECT bellpush.grant_worker('%s')", worker);
+    db_do(db, "GRANT EXECUTE ON FUNCTION bellpush.hello TO %s", caller);
+    make_version_3(db);
+    db_do(db, "REVOKE SELECT ON bellpush.log FROM %s", worker);
+    db_do(db, "%s", schema);
+    ck_assert_str_eq(db_ask(db,
+                            "SELECT concat_ws(' ', has_function_privilege('%s', "
+                            "'bellpush.who(text, int, text)', 'execute'), "
+                            "has_table_privilege('%s', 'bellpush.log', 'select'), "
+                            "has_function_privilege('%s', 'bellpush.relay(int)', 'execute'))",
+                            worker, worker, caller),
+                     "t t f");
+    db_do(db, "SELECT bellpush.revoke_all('%s'), bellpush.revoke_all('%s')", worker, caller);
+    db_do(admin, "DROP ROLE %s; DROP ROLE %s", worker, caller);
+    PQfinish(admin);
+    PQfinish(db);
+    free(caller);
+    free(worker);
+    free(schema);
+}
+END_TEST
+
 START_TEST(a_foreign_schema_is_left_alone_and_an_empty_one_is_used)
 {
     PGconn *db = db_open(schema_empty_dsn());
@@ -345,6 +376,7 @@ SUITE(schema_load)
     tcase_add_test(tc, version_1_becomes_this_one);
     tcase_add_test(tc, version_2_becomes_this_one);
     tcase_add_test(tc, version_3_becomes_this_one);
+    tcase_add_test(tc, an_upgrade_gives_what_it_adds_to_roles_that_were_granted_the_older_version);
     tcase_add_test(tc, a_foreign_schema_is_left_alone_and_an_empty_one_is_used);
     tcase_add_test(tc, where_roles_cannot_be_made_nothing_is_given_to_strangers);
     tcase_add_test(tc, each_role_may_do_its_work_and_no_more);
