@@ -200,6 +200,7 @@ static void serve(struct talk *t, struct utterance *u)
         u->next->link = &u->next;
     t->serving = u;
     t->serving_count++;
+    listen_or_not(t);
     if (u->command && u->command->changes)
         t->changing = u;
     utterance_serve(u, slice_of(t->remote), slice_of(t->mount));
@@ -212,6 +213,7 @@ static void wait(struct talk *t, struct utterance *u)
     *t->waiting_end = u;
     t->waiting_end = &u->next;
     t->waiting_count++;
+    listen_or_not(t);
 }
 
 /* Whoever publishes wants to know whether it has. */

@@ -303,6 +303,38 @@ START_TEST(a_token_that_is_none_or_covers_less_changes_nothing)
 }
 END_TEST
 
+/* Tokens have 30 seconds of leeway: of this one there is one second left. */
+START_TEST(who_brings_another_token_in_time_goes_on_and_others_are_over)
+{
+    const char *old = stage_token("anna", "secret/#", "", -29);
+    char header[1200], text[2000];
+    struct answer *refused = NULL;
+
+    snprintf(header, sizeof(header), "Authorization: Bearer %s", old);
+    struct answer *a = conversation_as("?topic=secret/1", header),
+                  *b = conversation_as("?topic=secret/1", header);
+    hear(a, "'type':'bellpush-auth','reason':'expiring','expires':'20");
+    snprintf(text, sizeof(text), "{'do':'auth','ref':1,'token':'%s'}",
+             stage_token("anna", "secret/#", "", 3600));
+    say(a, text);
+    hear(a, "'ref':1,'status':200");
+    hear(b, "'type':'bellpush-auth','reason':'expired'");
+    hear(b, "[closed: 1008 expired]");
+    answer_close(b);
+    while (!refused || answer_status(refused) != 401) { /* it is over for everybody */
+        if (refused)
+            answer_close(refused);
+        refused = stage_ask(&(struct ask){ .target = "/poll?topic=secret/1",
+                                           .headers = (const char *[]){ header, NULL } });
+    }
+    answer_close(refused);
+    stage_publish_private("secret/1", "still hers");
+    hear(a, "still hers");
+    never_heard(a, "expired");
+    answer_close(a);
+}
+END_TEST
+
 START_TEST(when_its_rights_are_revoked_it_is_over)
 {
     char header[1200];
@@ -349,6 +381,44 @@ START_TEST(what_cannot_be_understood_is_answered_and_harms_nobody)
     }
     say(a, "{'do':'ping','ref':'end'}");
     hear(a, "'do':'ping','ref':'end','status':200");
+    answer_close(a);
+}
+END_TEST
+
+START_TEST(sixteen_messages_are_under_way_and_the_next_waits)
+{
+    struct answer *a = conversation_as("", KEY);
+
+    fake_stall(loopback_source(), true);
+    for (int i = 1; i <= 16; i++) {
+        ck_assert(!loopback_deaf(a));
+        say(a, "{'do':'publish','topic':'a','data':'x'}");
+        loopback_settle();
+    }
+    ck_assert(loopback_deaf(a));
+    fake_stall(loopback_source(), false);
+    loopback_settle();
+    ck_assert(!loopback_deaf(a));
+    ck_assert_uint_eq(count_of(a, "\"status\":201"), 16);
+    answer_close(a);
+}
+END_TEST
+
+START_TEST(so_many_changes_wait_and_then_it_is_not_listened_to)
+{
+    struct answer *a = conversation_as("?topic=a", KEY);
+    int said = 0;
+
+    fake_away(loopback_source());
+    loopback_settle();
+    say(a, "{'do':'subscribe','topics':['b'],'since':'earliest'}"); /* its past must be asked for */
+    for (; !loopback_deaf(a) && said < 100; said++)
+        say(a, "{'do':'unsubscribe','topics':['b']}");
+    ck_assert_int_eq(said, 16);
+    fake_back(loopback_source());
+    loopback_settle();
+    ck_assert(!loopback_deaf(a));
+    ck_assert_uint_eq(count_of(a, "\"do\":\"unsubscribe\",\"status\":200"), 16);
     answer_close(a);
 }
 END_TEST
@@ -458,8 +528,11 @@ SUITE(talk)
     tcase_add_test(tc, who_may_not_publish_is_told_as_over_http);
     tcase_add_test(tc, a_token_may_come_later_and_another_after_it);
     tcase_add_test(tc, a_token_that_is_none_or_covers_less_changes_nothing);
+    tcase_add_test(tc, who_brings_another_token_in_time_goes_on_and_others_are_over);
     tcase_add_test(tc, when_its_rights_are_revoked_it_is_over);
     tcase_add_test(tc, what_cannot_be_understood_is_answered_and_harms_nobody);
+    tcase_add_test(tc, sixteen_messages_are_under_way_and_the_next_waits);
+    tcase_add_test(tc, so_many_changes_wait_and_then_it_is_not_listened_to);
     tcase_add_test(tc, a_peer_that_does_not_hear_its_answers_is_not_listened_to);
     tcase_add_test(tc, a_message_is_of_no_use_from_outside);
     tcase_add_loop_test(tc, whatever_is_subscribed_comes_once_and_nothing_else, 0, 20);
