@@ -28,7 +28,7 @@ test                 | apache2                | a web server to work behind
 test                 | libapache2-mod-fcgid   | Apache, one request per process
 test                 | spawn-fcgi             | a starter of workers
 test                 | libfcgi-bin            | cgi-fcgi, an oracle for our FastCGI
-test                 | fcgiwrap               | the demo page's site.cgi behind nginx and Apache
+test                 | fcgiwrap               | site.cgi of the demo page behind nginx and Apache
 test                 | lighttpd-mod-deflate   | to see that it leaves streams alone
 test                 | media-types            | the table of types that web servers read
 test                 | pgbouncer              | a pooler to work behind
