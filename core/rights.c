@@ -170,11 +170,6 @@ bool rights_match(const struct rights *r, enum verb verb, struct slice topic)
     return any(r, verb, topic_matches, topic);
 }
 
-bool rights_overlap(const struct rights *r, enum verb verb, struct slice filter)
-{
-    return any(r, verb, filters_overlap, filter);
-}
-
 bool rights_expired(const struct rights *r, int64_t now_us)
 {
     return !r || (r->fields.expires_us != 0 && now_us >= r->fields.expires_us);

@@ -51,17 +51,15 @@ const struct rights_fields *rights_fields(const struct rights *);
 size_t rights_size(const struct rights *);
 
 /*
- * Four questions that look at one filter after the other.  None looks at the time: that is
+ * Questions that look at one filter after the other.  None looks at the time: that is
  * rights_expired().  NULL for rights: no, and expired.
  *
  * rights_cover: may all that this filter (or topic) stands for be heard, or rung?  One filter of
  *      the rights must cover it alone: `a/x` and `a/y` together cover neither `a/+` nor each other.
  * rights_match: may this topic be?
- * rights_overlap: may some topic of this filter be?
  */
 bool rights_cover(const struct rights *, enum verb, struct slice filter_or_topic);
 bool rights_match(const struct rights *, enum verb, struct slice topic);
-bool rights_overlap(const struct rights *, enum verb, struct slice filter);
 bool rights_expired(const struct rights *, int64_t now_us);
 
 #endif
