@@ -154,11 +154,6 @@ done
 # ---- lighttpd and the workers ---------------------------------------------------------------------
 
 database="host=$short dbname=demo user=demo"
-cat >"$short/bellpush.conf" <<END
-database = $database
-log_file = $folder/worker.log
-drain = 1s
-END
 # contrib/lighttpd as it stands, but for its paths
 for file in bellpush.conf bellpush-ws.conf; do
     sed -e "s|/usr/local/lib/bellpush/bellpush.fcgi\"|$program --config $short/bellpush.conf\"|" \
@@ -166,6 +161,13 @@ for file in bellpush.conf bellpush-ws.conf; do
 done
 
 web_conf() { # PORT
+    cat >"$short/bellpush.conf" <<END
+database = $database
+log_file = $folder/worker.log
+drain = 1s
+cors_origins = http://127.0.0.1:$1, http://localhost:$1
+publishes_per_subject = 600
+END
     cat >"$short/lighttpd.conf" <<END
 server.modules = ( "mod_alias", "mod_setenv", "mod_cgi" )
 server.bind = "127.0.0.1"

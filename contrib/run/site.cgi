@@ -6,10 +6,12 @@
 #   POST site.cgi?order     the body is an item: one order of it
 #   POST site.cgi?status    the body is an order's number: it is packed, then sent
 #   POST site.cgi?message   the body is a name, a line end, and what that person says
+#   POST site.cgi?token     the body is seconds: a token for so long, {"corner": TOPIC, "token"}; it may publish on
+#                           that topic, which nobody else was given, and below
 #
-# Bodies are text/plain.  What it inserts and updates is told by the triggers of the tables; of Bellpush
-# it knows the cursor.  DEMO_DATABASE is a connection string.  For the demo page only; it trusts everybody
-# who can reach it, and keeps the newest thousand of what they say.
+# Bodies are text/plain.  What it inserts and updates is told by the triggers of the tables; of Bellpush it
+# knows the cursor, and how to ask for a token.  DEMO_DATABASE is a connection string.  For the demo and
+# docs.html only; it trusts everybody who can reach it, and keeps the newest thousand of what they say.
 set -u
 PATH=/usr/local/bin:/usr/bin:/bin
 export PATH PGCLIENTENCODING=UTF8 PGCONNECT_TIMEOUT=5 LC_ALL=C.UTF-8
@@ -46,7 +48,13 @@ POST:message)
     old AS (DELETE FROM demo_message WHERE id <= (SELECT id FROM one) - 1000)
 SELECT row_to_json(one) FROM one;"
     ;;
-GET:* | POST:*) answer '404 Not Found' '{"error":"POST to ?order, ?status or ?message"}' ;;
+POST:token)
+    rule='from 1 to 3600 seconds'
+    sql="SELECT json_build_object('corner', c, 'token', bellpush.token(subscribe => ARRAY[c || '/#'], publish => ARRAY[c || '/#'],
+    subject => c, ttl => make_interval(secs => least(:'body'::int, 3600))))
+FROM (SELECT 'visitor/' || left(gen_random_uuid()::text, 8)) corner (c);"
+    ;;
+GET:* | POST:*) answer '404 Not Found' '{"error":"POST to ?order, ?status, ?message or ?token"}' ;;
 *) answer '405 Method Not Allowed' '{"error":"GET, or POST text/plain"}' ;;
 esac
 
@@ -74,7 +82,7 @@ if row=$(printf '%s\n' "$sql" | psql -XAtq -v ON_ERROR_STOP=1 -v VERBOSITY=sqlst
     answer '200 OK' "$row"
 fi
 case $(cat "$error") in
-*23514* | *22P02* | *22003*) answer '422 Unprocessable Content' "{\"error\":\"$rule\"}" ;;
+*23514* | *22P02* | *22003* | *22023*) answer '422 Unprocessable Content' "{\"error\":\"$rule\"}" ;;
 *22021* | *[Mm]ultibyte* | *encoding*) answer '400 Bad Request' '{"error":"not UTF-8"}' ;;
 *) answer '503 Service Unavailable' '{"error":"the database does not answer"}' ;;
 esac

@@ -80,6 +80,18 @@ START_TEST(types_are_strict)
 }
 END_TEST
 
+/* What the types name has its place in the documentation: each heading there is one or more. */
+START_TEST(docs_have_every_option_and_method)
+{
+    free(sh("for name in $(sed -n '/interface Options/,/^    }/s/^ *\\([a-zA-Z]*\\)?:.*/\\1/p' "
+            "$1/www/bellpush.d.ts) on publish reconnect close report share EventSource polyfill; do"
+            "    grep -q \"<h3>.*\\b$name\\b\" $1/www/docs.html || { echo $name; exit 1; };"
+            "done"));
+    free(sh("test $(sed -n '/interface Options/,/^    }/p' $1/www/bellpush.d.ts | grep -c '?:') "
+            "-ge 10"));
+}
+END_TEST
+
 START_TEST(modules_of_both_kinds_give_the_same)
 {
     free(sh("node -e \"var b = require('$1/www'); process.exit(typeof b === 'function' && "
@@ -95,5 +107,6 @@ SUITE(script)
     tcase_add_test(tc, what_is_not_es3_is_found);
     tcase_add_test(tc, scripts_are_small);
     tcase_add_test(tc, types_are_strict);
+    tcase_add_test(tc, docs_have_every_option_and_method);
     tcase_add_test(tc, modules_of_both_kinds_give_the_same);
 }

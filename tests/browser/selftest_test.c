@@ -3,7 +3,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "tests/browser/client_site.h"
 #include "tests/peers/browser.h"
@@ -14,17 +13,6 @@
 enum { SHOWN_MS = 60000 };
 
 #define RESULT(way) "document.querySelector('tr[data-way=" way "]').getAttribute('data-result')"
-
-static void screenshot(struct browser *b, const char *what, int browser)
-{
-    const char *program = getenv("BELLPUSH_TEST_PROGRAM");
-    char *folder = text_of("%.*s/screens", (int)(strrchr(program, '/') - program), program);
-    char *path = text_of("%s/selftest-%s-%s.png", folder, what, browser ? "firefox" : "chromium");
-    mkdir(folder, 0755);
-    browser_screenshot(b, path);
-    free(path);
-    free(folder);
-}
 
 static void open_page(struct browser *b, int port, const char *query)
 {
@@ -44,7 +32,7 @@ START_TEST(what_works_is_shown_with_its_time)
                    "document.querySelectorAll('tr[data-result=ok]').length === 5 && "
                    "document.getElementById('advice').hidden",
                    0);
-    screenshot(b, "good", _i);
+    browser_screenshot(b, "selftest-good");
     browser_free(b);
     client_site_free(s);
 }
@@ -63,7 +51,7 @@ START_TEST(what_is_held_back_is_shown_with_the_line_that_mends_it)
         "/In the web server:fastcgi_buffering off;/.test(document.getElementById('lines')"
         ".textContent)",
         0);
-    screenshot(b, "held-back", _i);
+    browser_screenshot(b, "selftest-held-back");
     browser_free(b);
     client_site_free(s);
 }

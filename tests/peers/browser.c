@@ -29,6 +29,7 @@ static const struct browser_command keys = { "WebDriver:ElementSendKeys", "POST"
                                              "/element/*/value" };
 static const struct browser_command script = { "WebDriver:ExecuteScript", "POST", "/execute/sync" };
 static const struct browser_command rect = { "WebDriver:SetWindowRect", "POST", "/window/rect" };
+static const struct browser_command console = { "the console", "POST", "/se/log" };
 static const struct browser_command shot = { "WebDriver:TakeScreenshot", "GET", "/screenshot" };
 
 static _Noreturn void give_up(const struct browser *b, const char *what, const char *why)
@@ -145,13 +146,35 @@ void browser_expect(struct browser *b, const char *expression, int64_t ms)
     give_up(b, "does not come to hold", expression);
 }
 
+char *browser_console(struct browser *b)
+{
+    json_t *value = command(b, &console, NULL, json_pack("{s:s}", "type", "browser")), *entry;
+    struct buf text = BUF_EMPTY;
+    size_t i;
+
+    json_array_foreach(value, i, entry)
+    {
+        const char *level = json_string_value(json_object_get(entry, "level"));
+        const char *said = json_string_value(json_object_get(entry, "message"));
+        if (level && said && strcmp(level, "SEVERE") == 0)
+            buf_printf(&text, "%s\n", said);
+    }
+    json_decref(value);
+    char *copy = slice_dup(buf_slice(&text));
+    buf_fini(&text);
+    return copy;
+}
+
 void browser_resize(struct browser *b, int width, int height)
 {
     json_decref(command(b, &rect, NULL, json_pack("{s:i, s:i}", "width", width, "height", height)));
 }
 
-void browser_screenshot(struct browser *b, const char *path)
+void browser_screenshot(struct browser *b, const char *what)
 {
+    const char *program = getenv("BELLPUSH_TEST_PROGRAM");
+    char *folder = text_of("%.*s/screens", (int)(strrchr(program, '/') - program), program);
+    char *path = text_of("%s/%s-%s.png", folder, what, b->wire->name);
     json_t *value = command(b, &shot, NULL, json_object());
     const char *text = json_string_value(value);
     size_t len = text ? strlen(text) : 0, png_len = 0;
@@ -160,9 +183,12 @@ void browser_screenshot(struct browser *b, const char *path)
     if (!png || sodium_base642bin(png, len, text ? text : "", len, NULL, &png_len, NULL,
                                   sodium_base64_VARIANT_ORIGINAL))
         give_up(b, "no screenshot for", path);
+    mkdir(folder, 0755);
     file_write(path, (struct slice){ (const char *)png, png_len });
     free(png);
     json_decref(value);
+    free(path);
+    free(folder);
 }
 
 /* ---- for the wires ------------------------------------------------------------------------------

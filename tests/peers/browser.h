@@ -33,10 +33,15 @@ char *browser_eval(struct browser *, const char *expression);
 /* Wait until the expression is true; otherwise show what the page says, and end the program. */
 void browser_expect(struct browser *, const char *expression, int64_t ms);
 
+/* What the console says of errors since it was last asked, a line each; gives.  Chromium only: of
+   others it is not to be had, and that ends the program. */
+char *browser_console(struct browser *);
+
 /* Size of the window. */
 void browser_resize(struct browser *, int width, int height);
 
-/* Save what is to be seen as a PNG file. */
-void browser_screenshot(struct browser *, const char *path);
+/* Leave what is to be seen for people to look at: screens/WHAT-BROWSER.png beside the program that
+   is tested. */
+void browser_screenshot(struct browser *, const char *what);
 
 #endif

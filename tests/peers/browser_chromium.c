@@ -149,8 +149,9 @@ static void *start(const char *folder)
     char *address = text_of("127.0.0.1:%d", start_browser(c, folder));
     char *url = text_of("http://127.0.0.1:%d/session", start_driver(c, folder));
     json_t *value = ask(c, "POST", url,
-                        json_pack("{s:{s:{s:{s:s}}}}", "capabilities", "alwaysMatch",
-                                  "goog:chromeOptions", "debuggerAddress", address),
+                        json_pack("{s:{s:{s:{s:s}, s:{s:s}}}}", "capabilities", "alwaysMatch",
+                                  "goog:chromeOptions", "debuggerAddress", address,
+                                  "goog:loggingPrefs", "browser", "ALL"),
                         &error);
     const char *id = json_string_value(json_object_get(value, "sessionId"));
     if (!id) {
