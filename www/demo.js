@@ -265,6 +265,7 @@
             now = before === 'open' || before === 'reconnecting' ? 'reconnecting' : 'connecting';
         }
         $('state').setAttribute('data-state', now);
+        $('state').className = 'pill ' + now; /* the oldest draw nothing anew for an attribute */
         show($('state-text'), { open: 'connected', closed: 'refused ' + (s.status || ''), connecting: 'connecting', reconnecting: 'reconnecting' }[now]);
     }
 
