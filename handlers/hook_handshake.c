@@ -11,22 +11,16 @@
 
 #include "core/text.h"
 #include "handlers/problem.h"
+#include "handlers/whole.h"
 
 enum { CHALLENGE_MAX = 4096 };
 
 void handshake_say(const struct visit *v, struct slice text)
 {
-    struct buf head = BUF_EMPTY;
+    struct buf body = BUF_EMPTY;
 
-    buf_printf(&head,
-               "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
-               "Content-Length: %zu\r\n",
-               text.len);
-    buf_put(&head, v->common);
-    reply_begin(v->request, 200, buf_slice(&head));
-    reply_write(v->request, text);
-    buf_fini(&head);
-    reply_end(v->request);
+    buf_put(&body, text);
+    whole_reply(v->request, v->common, 200, "text/plain; charset=utf-8", &body);
 }
 
 /* ---- Slack ----------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "handlers/problem.h"
 #include "handlers/unpublished.h"
 #include "handlers/waiting.h"
+#include "handlers/whole.h"
 
 struct publishing {
     struct waiting waiting;
@@ -56,18 +57,10 @@ static void say_done(struct publishing *p, const struct publication *done)
     static const char *const types[] = { [MANNER_CURSOR] = "application/json",
                                          [MANNER_SILENT] = "text/plain; charset=utf-8",
                                          [MANNER_TWIML] = "text/xml; charset=utf-8" };
-    struct request *r = p->waiting.request;
-    struct buf head = BUF_EMPTY, body = BUF_EMPTY;
+    struct buf body = BUF_EMPTY;
 
     put_body(&body, p, done);
-    buf_printf(&head, "Content-Type: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n",
-               types[p->manner], body.len);
-    buf_put(&head, slice_of(p->waiting.headers));
-    reply_begin(r, 200, buf_slice(&head));
-    reply_write(r, buf_slice(&body));
-    reply_end(r);
-    buf_fini(&head);
-    buf_fini(&body);
+    whole_reply(p->waiting.request, slice_of(p->waiting.headers), 200, types[p->manner], &body);
 }
 
 static void say_failed(struct publishing *p, const struct publication *done)

@@ -16,6 +16,7 @@
 #include "handlers/problem.h"
 #include "handlers/serve.h"
 #include "handlers/waiting.h"
+#include "handlers/whole.h"
 
 enum { MEMBERS_MAX = 1000 }; /* of one answer */
 
@@ -75,26 +76,11 @@ static void put_roll(struct buf *out, const struct asking *a, const struct roll 
 
 static void say(struct asking *a, const struct roll *roll)
 {
-    struct request *r = a->waiting.request;
-    struct slice headers = slice_of(a->waiting.headers);
-    struct buf head = BUF_EMPTY, body = BUF_EMPTY;
+    struct buf body = BUF_EMPTY;
 
     put_roll(&body, a, roll);
-    buf_printf(&head,
-               "Content-Type: application/json\r\nCache-Control: no-store\r\n"
-               "Content-Length: %zu\r\n",
-               body.len);
-    buf_put(&head, headers);
-    if (buf_rc(&head) == RC_OK && buf_rc(&body) == RC_OK) {
-        reply_begin(r, 200, buf_slice(&head));
-        reply_write(r, buf_slice(&body));
-        reply_end(r);
-    } else {
-        problem_no_memory(r, headers, "Out of memory.");
-    }
+    whole_reply(a->waiting.request, slice_of(a->waiting.headers), 200, "application/json", &body);
     waiting_free(&a->waiting);
-    buf_fini(&head);
-    buf_fini(&body);
 }
 
 static void on_called(void *arg, const struct roll *roll)

@@ -25,6 +25,7 @@
 #include "handlers/serve.h"
 #include "handlers/unpublished.h"
 #include "handlers/waiting.h"
+#include "handlers/whole.h"
 
 struct publish {
     struct waiting waiting;
@@ -63,7 +64,7 @@ static void put_repeated(struct buf *out, const struct publication *done)
 static void say_done(struct publish *p, const struct publication *done)
 {
     struct request *r = p->waiting.request;
-    struct buf head = BUF_EMPTY, body = BUF_EMPTY;
+    struct buf body = BUF_EMPTY;
     bool numbered = done->seqs && done->n > 0 && r->server->epoch[0];
 
     if (numbered)
@@ -75,16 +76,7 @@ static void say_done(struct publish *p, const struct publication *done)
         buf_fini(&body);
         numbered = false;
     }
-    buf_printf(&head,
-               "Content-Type: application/json\r\nCache-Control: no-store\r\n"
-               "Content-Length: %zu\r\n",
-               body.len);
-    buf_put(&head, slice_of(p->waiting.headers));
-    reply_begin(r, numbered ? 201 : 202, buf_slice(&head));
-    reply_write(r, buf_slice(&body));
-    reply_end(r);
-    buf_fini(&head);
-    buf_fini(&body);
+    whole_reply(r, slice_of(p->waiting.headers), numbered ? 201 : 202, "application/json", &body);
 }
 
 static void say_failed(struct publish *p, const struct publication *done)
@@ -280,18 +272,10 @@ static void publish_many(const struct visit *v, struct slice content_type, struc
 
 static void say_nothing_to_do(const struct visit *v)
 {
-    struct slice body = SLICE("{\"cursor\":null,\"cursors\":[]}\n");
-    struct buf head = BUF_EMPTY;
+    struct buf body = BUF_EMPTY;
 
-    buf_printf(&head,
-               "Content-Type: application/json\r\nCache-Control: no-store\r\n"
-               "Content-Length: %zu\r\n",
-               body.len);
-    buf_put(&head, v->common);
-    reply_begin(v->request, 200, buf_slice(&head));
-    reply_write(v->request, body);
-    reply_end(v->request);
-    buf_fini(&head);
+    buf_puts(&body, "{\"cursor\":null,\"cursors\":[]}\n");
+    whole_reply(v->request, v->common, 200, "application/json", &body);
 }
 
 /* What would be said twice, or once too little. */

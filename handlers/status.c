@@ -16,6 +16,7 @@
 #include "handlers/metrics.h"
 #include "handlers/problem.h"
 #include "handlers/serve.h"
+#include "handlers/whole.h"
 
 static const char *const state_names[] = {
     [SOURCE_AWAY] = "away",
@@ -107,24 +108,6 @@ static void put_since(struct buf *out, const struct server *s, uint64_t then_ms)
     uint64_t now = uv_now(s->loop);
 
     put_seconds(out, now > then_ms ? (int64_t)(now - then_ms) : 0);
-}
-
-static void answer(const struct visit *v, int status, const char *content_type, struct buf *body)
-{
-    struct buf head = BUF_EMPTY;
-
-    buf_printf(&head, "Content-Type: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n",
-               content_type, body->len);
-    buf_put(&head, v->common);
-    if (buf_rc(body) != RC_OK || buf_rc(&head) != RC_OK) {
-        problem_no_memory(v->request, v->common, "Out of memory.");
-    } else {
-        reply_begin(v->request, status, buf_slice(&head));
-        reply_write(v->request, buf_slice(body));
-        reply_end(v->request);
-    }
-    buf_fini(&head);
-    buf_fini(body);
 }
 
 static void put_database(const struct server *s, bool in_full, const struct source_view *view,
@@ -233,7 +216,7 @@ void status_serve(const struct visit *v)
     buf_puts(&out, ",\"counts\":");
     counts_put_json(s, &out);
     buf_puts(&out, "}\n");
-    answer(v, 200, "application/json", &out);
+    whole_reply(v->request, v->common, 200, "application/json", &out);
 }
 
 void status_ready(const struct visit *v)
@@ -250,7 +233,7 @@ void status_ready(const struct visit *v)
                       "As many requests are open here as may be.");
     else {
         buf_puts(&out, "{\"ready\":true}\n");
-        answer(v, 200, "application/json", &out);
+        whole_reply(v->request, v->common, 200, "application/json", &out);
     }
 }
 
@@ -259,5 +242,6 @@ void status_metrics(const struct visit *v)
     struct buf out = BUF_EMPTY;
 
     metrics_put(v->server, &out);
-    answer(v, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8", &out);
+    whole_reply(v->request, v->common, 200,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8", &out);
 }
