@@ -99,8 +99,9 @@
         xhr.open(body === undefined ? 'GET' : 'POST', url, true);
         if (o.credentials) { xhr.withCredentials = true; }
         for (var name in o.headers) { xhr.setRequestHeader(name, o.headers[name]); }
-        /* KHTML streams nothing else.  Not for Source: old WebKits then tell this for the head's. */
+        /* KHTML streams nothing else.  For Source only at need: old WebKits then tell this for the head's. */
         if (o.plain && xhr.overrideMimeType) { xhr.overrideMimeType('text/plain; charset=utf-8'); }
+        if (o.aborted && 'onabort' in xhr) { xhr.onabort = o.aborted; }
         xhr.onreadystatechange = function () {
             if (xhr.readyState > 2) { look(xhr.readyState === 4); }
             else if (some && xhr.readyState === 2) { look(); }
@@ -155,73 +156,121 @@
 
     /* ---- EventSource where there is none ------------------------------------------------------- */
 
-    function Source(url, init) {
-        var self = this, heard = {}, retry = 2000, id = '', stop, timer;
+    /* What no host has in its name (what stands before an @ is none). */
+    var badHost = /^https?:\/\/[^\/?#]*[\s%<>^|][^\/?#@]*([\/?#]|$)/i;
 
-        function tell(type, more) {
-            var e = more || {};
-            e.type = type;
-            e.target = e.currentTarget = self;
-            e.bubbles = e.cancelable = false;
-            var to = (heard[' ' + type] || []).slice();
-            if (self['on' + type]) { to.push(self['on' + type]); }
-            each(to, function (fn) {
-                try { if (fn.call) { fn.call(self, e); } else { fn.handleEvent(e); } }
+    /* The error of a bad address, which the oldest make only themselves. */
+    function syntaxError(text) {
+        try { return new root.DOMException(text, 'SyntaxError'); }
+        catch (old) { try { doc.querySelector('!'); } catch (e) { return e; } }
+    }
+
+    function Source(url, init) {
+        var self = this, heard = {}, retry = 2000, id = '', plain = 0, dead = 0, stop, timer, origin;
+
+        /* An event of the browser's own kind where scripts can make one, else an object like it. */
+        function fire(type, of) {
+            var e = of || {};
+            try { e = of ? new root.MessageEvent(type, of) : new root.Event(type); }
+            catch (old) {
+                e.type = type;
+                e.bubbles = e.cancelable = false;
+            }
+            tell(e);
+        }
+        function tell(e) {
+            var type = e.type, on = self['on' + type], to = (heard[' ' + type] || []).slice();
+            each(['target', 'currentTarget'], function (name) {
+                try { Object.defineProperty(e, name, { value: self, configurable: true }); }
+                catch (old) { e[name] = self; }
+            });
+            if (/^(open|message|error)$/.test(type) && typeof on === 'function') { to.push({ fn: on }); }
+            each(to, function (l) {
+                var fn = l.fn;
+                if (l.once) { self.removeEventListener(type, fn); }
+                try { if (fn.call) { fn.call(self, e); } else if (fn) { fn.handleEvent(e); } }
                 catch (wrong) { setTimeout(function () { throw wrong; }, 0); }
             });
         }
-        function lost(fatal) {
-            self.readyState = fatal ? CLOSED : 0;
-            if (!fatal) { timer = setTimeout(connect, retry); }
-            tell('error');
+        /* In a moment it is known whether the browser was told to stop, and the page may have closed it. */
+        function lost() {
+            timer = setTimeout(function () {
+                self.readyState = dead ? CLOSED : 0;
+                if (!dead) { timer = setTimeout(connect, retry); }
+                fire('error');
+            }, 0);
         }
+        function die() { dead = 1; }
         function connect() {
             var headers = { Accept: 'text/event-stream' }, from = id;
+            dead = 0; /* what we have stopped ourselves was told to stop, too */
             if (id) { headers['Last-Event-ID'] = unescape(encodeURIComponent(id)); } /* as bytes of UTF-8 */
             if (!foreign(url)) { headers['Cache-Control'] = 'no-cache'; }
             var feed = parser(function (data, type, last) {
                 id = last;
                 if (data !== null && self.readyState < CLOSED) {
-                    tell(type, { data: data, lastEventId: id, origin: /^\w+:\/\/[^\/]*|/.exec(self.url)[0] });
+                    fire(type, { data: data, lastEventId: id, origin: origin });
                 }
-            }, function (ms) { retry = ms; }, from);
-            stop = askStream(url, { headers: headers, credentials: self.withCredentials }, function (status) {
-                lost(status && (status !== 200 || !self.readyState));
-            }, function (more, xhr) {
-                if (!self.readyState) {
-                    if (!/^text\/event-stream *(;|$)/i.test(xhr.getResponseHeader('Content-Type'))) {
-                        stop();
-                        lost(1);
-                        return;
+            }, function (ms) { retry = Math.min(ms, 2e9); }, from); /* a timer of 2^32 ms rings at once */
+            try {
+                var how = { headers: headers, credentials: self.withCredentials, plain: plain, aborted: die };
+                stop = askStream(url, how, function (status) {
+                    if (status && (status !== 200 || !self.readyState)) { die(); }
+                    lost();
+                }, function (more, xhr) {
+                    if (!self.readyState) {
+                        var kind = xhr.getResponseHeader('Content-Type');
+                        if (!plain && !/^text\/event-stream *(;|$)/i.test(kind)) {
+                            stop();
+                            die();
+                            return lost();
+                        }
+                        if (!plain && /charset="?(?!utf-8)\w/i.test(kind)) { /* it is UTF-8 all the same */
+                            plain = 1;
+                            stop();
+                            return connect();
+                        }
+                        origin = (xhr.responseURL || self.url).replace(/^(\w+:\/\/)([^\/]*@)?([^\/]*).*/, '$1$3');
+                        self.readyState = OPEN;
+                        fire('open');
                     }
-                    self.readyState = OPEN;
-                    tell('open');
-                }
-                feed(more);
-            });
+                    feed(more);
+                });
+            } catch (refused) {
+                if (refused.code === 12) { throw refused; } /* a bad address, out of the constructor */
+                die();
+                lost();
+            }
         }
 
-        self.url = absolute(url = '' + url);
+        if (!(self instanceof Source) || !arguments.length) { throw new TypeError('new EventSource(url)'); }
+        try { self.url = absolute(url = '' + url); } catch (e) { /* a worker */ }
+        if (self.url === undefined || badHost.test(self.url)) { throw syntaxError('bad URL: ' + url); }
         self.withCredentials = !!(init && init.withCredentials);
         self.readyState = 0;
         self.onopen = self.onmessage = self.onerror = null;
-        self.addEventListener = function (type, fn) {
-            self.removeEventListener(type, fn);
-            if (fn) { heard[' ' + type].push(fn); }
+        self.addEventListener = function (type, fn, how) {
+            var list = heard[' ' + type] || [], known = !fn;
+            heard[' ' + type] = list;
+            each(list, function (l) { known = known || l.fn === fn; });
+            if (!known) { list.push({ fn: fn, once: how && how.once }); }
         };
         self.removeEventListener = function (type, fn) {
             var kept = [];
-            each(heard[' ' + type] || [], function (f) { if (f !== fn) { kept.push(f); } });
+            each(heard[' ' + type] || [], function (l) { if (l.fn === fn) { l.fn = 0; } else { kept.push(l); } });
             heard[' ' + type] = kept;
         };
-        self.dispatchEvent = function (e) { tell(e.type, e); return true; };
+        self.dispatchEvent = function (e) { tell(e); return !e.defaultPrevented; };
         self.close = function () {
             self.readyState = CLOSED;
             clearTimeout(timer);
             if (stop) { stop(); }
         };
         if (/^(https?:|(?!\w+:))/i.test(self.url)) { connect(); }
-        else { setTimeout(function () { lost(1); }, 0); }
+        else {
+            die();
+            lost();
+        }
     }
     each([Source, Source.prototype], function (o) {
         o.CONNECTING = 0;
