@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/browser/client_site.h"
-#include "tests/peers/browser.h"
+#include "tests/browser/client_page.h"
 #include "tests/peers/cluster.h"
 #include "tests/peers/process.h"
 #include "tests/suite.h"
@@ -21,42 +20,6 @@ enum { SITES = CLIENT_BELLPUSHD + 1, BROWSERS = BROWSER_QTWEBKIT + 1 };
 static const char *ways_of(const struct client_site *s)
 {
     return s->front ? WAYS : ALL_WAYS;
-}
-
-static void open_page(struct browser *b, const struct client_site *s, int port, const char *topic,
-                      const char *query)
-{
-    char *url = client_site_url(s, port, topic, query);
-    browser_open(b, url);
-    free(url);
-}
-
-/* The page has exactly the numbers below n; if that does not come to hold, its story is told. */
-static void expect_all(struct browser *b, int n, const char *what)
-{
-    char *js = text_of("settled(%d)", n), *test;
-    int64_t end = now_ms() + BACK_MS;
-    bool done = false;
-
-    while (!done && now_ms() < end) {
-        char *text = browser_eval(b, js);
-        done = strcmp(text, "true") == 0;
-        free(text);
-    }
-    free(js);
-    test = text_of("verdict(%d)", n);
-    char *verdict = browser_eval(b, test), *story = browser_eval(b, "story()");
-    ck_assert_msg(strcmp(verdict, "ok") == 0, "%s: %s: %s", what, verdict, story);
-    free(story);
-    free(verdict);
-    free(test);
-}
-
-static void expect_way(struct browser *b, const char *way)
-{
-    char *js = text_of("transports() === '%s'", way);
-    browser_expect(b, js, SEEN_MS);
-    free(js);
 }
 
 /* _i: which web server, which browser. */
@@ -74,17 +37,17 @@ START_TEST(every_way_hears_all_of_it_even_when_the_worker_dies)
 
     client_site_publish(s, topic, 0, 5);
     char *query = text_of("ws=/push/ws&ways=%s", ways_of(s));
-    open_page(b, s, s->port, topic, query);
-    expect_way(b, ways_of(s));
-    expect_all(b, 5, "at first");
+    client_page_open(b, s, s->port, topic, query);
+    client_page_expect_way(b, ways_of(s));
+    client_page_expect_all(b, 5, "at first");
     client_site_publish(s, topic, 5, 10);
-    expect_all(b, 10, "live");
+    client_page_expect_all(b, 10, "live");
     client_site_kill_workers(s);
     client_site_publish(s, topic, 10, 15);
-    expect_all(b, 15, "after the worker's death");
+    client_page_expect_all(b, 15, "after the worker's death");
     client_site_publish(s, topic, 15, 400);
-    expect_all(b, 400, "many");
-    expect_way(b, ways_of(s));
+    client_page_expect_all(b, 400, "many");
+    client_page_expect_way(b, ways_of(s));
     free(query);
     free(topic);
     browser_free(b);
@@ -114,10 +77,10 @@ START_TEST(what_a_browser_lacks_is_done_without)
     for (size_t i = 0; i < LENGTH(lacking); i++) {
         char *topic = client_site_topic(s), *query = text_of("off=%s", lacking[i].off);
         client_site_publish(s, topic, 0, 3);
-        open_page(b, s, s->port, topic, query);
-        expect_way(b, lacking[i].way);
+        client_page_open(b, s, s->port, topic, query);
+        client_page_expect_way(b, lacking[i].way);
         client_site_publish(s, topic, 3, 10);
-        expect_all(b, 10, query);
+        client_page_expect_all(b, 10, query);
         free(query);
         free(topic);
     }
@@ -157,7 +120,7 @@ START_TEST(nothing_is_lost_or_doubled_whatever_befalls_connections)
     char *query = text_of("patience=700&maxWait=500&ws=/push/ws&ways=%s;", ways_of(s));
     int n = 0;
 
-    open_page(b, s, rude_port(s->rude), topic, query);
+    client_page_open(b, s, rude_port(s->rude), topic, query);
     browser_expect(b, "transports() !== ''", SEEN_MS);
     rude_set(s->rude, RUDE_PERCENT);
     while (rude_total(s->rude) < rude_connections() && now_ms() < end) {
@@ -174,7 +137,7 @@ START_TEST(nothing_is_lost_or_doubled_whatever_befalls_connections)
     ck_assert_msg(rude_total(s->rude) >= rude_connections(), "too few: %s", story);
     free(story);
     rude_set(s->rude, 0);
-    expect_all(b, n, "in the end");
+    client_page_expect_all(b, n, "in the end");
     free(query);
     free(topic);
     browser_free(b);
@@ -199,10 +162,10 @@ START_TEST(websocket_comes_first_and_is_done_without)
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char *topic = client_site_topic(s);
         client_site_publish(s, topic, 0, 3);
-        open_page(b, s, s->port, topic, cases[i].query);
-        expect_way(b, cases[i].way);
+        client_page_open(b, s, s->port, topic, cases[i].query);
+        client_page_expect_way(b, cases[i].way);
         client_site_publish(s, topic, 3, 10);
-        expect_all(b, 10, cases[i].query);
+        client_page_expect_all(b, 10, cases[i].query);
         free(topic);
     }
     browser_free(b);
@@ -219,7 +182,7 @@ START_TEST(refusals_are_final_and_told)
     struct browser *b = browser_start(_i);
 
     for (size_t i = 0; i < LENGTH(queries); i++) {
-        open_page(b, s, s->port, "run/refused", queries[i]);
+        client_page_open(b, s, s->port, "run/refused", queries[i]);
         browser_expect(b, "states.join().indexOf('closed') > 0", SEEN_MS);
         browser_expect(b, "/ 401$/.test(states[states.length - 1])", 0);
     }
@@ -234,12 +197,12 @@ START_TEST(who_has_the_right_publishes)
     struct browser *b = browser_start(_i);
     char *topic = client_site_topic(s), *publish;
 
-    open_page(b, s, s->port, topic, "token=key");
-    expect_way(b, "stream"); /* an EventSource has no head to put a token in */
+    client_page_open(b, s, s->port, topic, "token=key");
+    client_page_expect_way(b, "stream"); /* an EventSource has no head to put a token in */
     publish =
         text_of("bell.publish('%s', '0', function (e, c) { window.cursor = e || c; })", topic);
     free(browser_eval(b, publish));
-    expect_all(b, 1, publish);
+    client_page_expect_all(b, 1, publish);
     browser_expect(b, "window.cursor === bell.report().cursor", SEEN_MS);
     free(publish);
     publish =
@@ -262,14 +225,14 @@ START_TEST(a_way_that_is_silent_is_left_and_tried_again_later)
     char *topic = client_site_topic(s);
 
     client_site_publish(s, topic, 0, 3);
-    open_page(b, s, s->port, topic, "patience=500&mute=1");
-    expect_way(b, "stream");
-    expect_all(b, 3, "stream");
+    client_page_open(b, s, s->port, topic, "patience=500&mute=1");
+    client_page_expect_way(b, "stream");
+    client_page_expect_all(b, 3, "stream");
     free(browser_eval(b, "unmute()"));
     client_site_publish(s, topic, 3, 10);
-    expect_way(b, "eventsource");
+    client_page_expect_way(b, "eventsource");
     client_site_publish(s, topic, 10, 20);
-    expect_all(b, 20, "eventsource");
+    client_page_expect_all(b, 20, "eventsource");
     free(topic);
     browser_free(b);
     client_site_free(s);
@@ -283,22 +246,22 @@ START_TEST(a_page_that_was_left_goes_on_where_it_was)
     char *topic = client_site_topic(s);
 
     client_site_publish(s, topic, 0, 3);
-    open_page(b, s, s->port, topic, NULL);
-    expect_all(b, 3, "before");
+    client_page_open(b, s, s->port, topic, NULL);
+    client_page_expect_all(b, 3, "before");
     free(browser_eval(b, "dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))"));
     browser_expect(b, "bell.report().attempts[0].why === 'pagehide'", SEEN_MS);
     client_site_publish(s, topic, 3, 6);
     free(browser_eval(b, "dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"));
-    expect_all(b, 6, "after");
+    client_page_expect_all(b, 6, "after");
     free(browser_eval(b, "dispatchEvent(new Event('online'))"));
     client_site_publish(s, topic, 6, 9);
-    expect_all(b, 9, "online");
+    client_page_expect_all(b, 9, "online");
     browser_expect(b, "bell.report().attempts.length === 3", 0);
     free(browser_eval(b, "bell.close()"));
     browser_expect(b, "bell.state === 'closed'", 0);
     client_site_publish(s, topic, 9, 12);
     free(browser_eval(b, "bell.reconnect()"));
-    expect_all(b, 12, "reopened");
+    client_page_expect_all(b, 12, "reopened");
     free(topic);
     browser_free(b);
     client_site_free(s);
@@ -339,7 +302,7 @@ START_TEST(filters_of_on_are_what_is_heard_where_no_topics_are_named)
     struct client_site *s = client_site_start(CLIENT_BELLPUSHD);
     struct browser *b = browser_start(_i);
 
-    open_page(b, s, s->port, "none", NULL);
+    client_page_open(b, s, s->port, "none", NULL);
     browser_expect(b, "bell.state === 'open'", SEEN_MS);
     free(browser_eval(b, "(function () {"
                          "    window.heard = [];"

@@ -30,6 +30,10 @@ static const struct browser_command keys = { "WebDriver:ElementSendKeys", "POST"
 static const struct browser_command script = { "WebDriver:ExecuteScript", "POST", "/execute/sync" };
 static const struct browser_command rect = { "WebDriver:SetWindowRect", "POST", "/window/rect" };
 static const struct browser_command console = { "the console", "POST", "/se/log" };
+static const struct browser_command window = { "WebDriver:GetWindowHandle", "GET", "/window" };
+static const struct browser_command new_window = { "WebDriver:NewWindow", "POST", "/window/new" };
+static const struct browser_command to_window = { "WebDriver:SwitchToWindow", "POST", "/window" };
+static const struct browser_command devtools = { "", "POST", "/goog/cdp/execute" };
 static const struct browser_command shot = { "WebDriver:TakeScreenshot", "GET", "/screenshot" };
 
 static _Noreturn void give_up(const struct browser *b, const char *what, const char *why)
@@ -163,6 +167,65 @@ char *browser_console(struct browser *b)
     char *copy = slice_dup(buf_slice(&text));
     buf_fini(&text);
     return copy;
+}
+
+char *browser_window(struct browser *b)
+{
+    json_t *value = command(b, &window, NULL, json_object());
+    char *copy = text_of("%s", json_string_value(value));
+    json_decref(value);
+    return copy;
+}
+
+char *browser_window_new(struct browser *b)
+{
+    json_t *value = command(b, &new_window, NULL, json_pack("{s:s}", "type", "window"));
+    const char *handle = json_string_value(json_object_get(value, "handle"));
+    if (!handle)
+        give_up(b, new_window.name, "no handle");
+    char *copy = text_of("%s", handle);
+    json_decref(value);
+    return copy;
+}
+
+void browser_window_switch(struct browser *b, const char *handle)
+{
+    json_decref(command(b, &to_window, NULL, json_pack("{s:s}", "handle", handle)));
+}
+
+static void signal_all(struct browser *b, int signal)
+{
+    if (!b->wire->pid || kill(-b->wire->pid(b->driver), signal))
+        give_up(b, "its processes", "are not to be reached");
+}
+
+void browser_sleep(struct browser *b)
+{
+    signal_all(b, SIGSTOP);
+}
+
+void browser_wake(struct browser *b)
+{
+    signal_all(b, SIGCONT);
+}
+
+static json_t *devtools_params(const char *name, const char *params)
+{
+    return json_pack("{s:s, s:o}", "cmd", name, "params", json_loads(params, 0, NULL));
+}
+
+void browser_devtools(struct browser *b, const char *name, const char *params)
+{
+    json_decref(command(b, &devtools, NULL, devtools_params(name, params)));
+}
+
+void browser_window_kill(struct browser *b)
+{
+    char *error = NULL; /* of course: who should answer? */
+    json_t *value =
+        b->wire->command(b->driver, &devtools, NULL, devtools_params("Page.crash", "{}"), &error);
+    json_decref(value);
+    free(error);
 }
 
 void browser_resize(struct browser *b, int width, int height)

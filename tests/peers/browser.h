@@ -37,6 +37,21 @@ void browser_expect(struct browser *, const char *expression, int64_t ms);
    others it is not to be had, and that ends the program. */
 char *browser_console(struct browser *);
 
+/* Windows (tabs) of one browser: the present one, a new one, and to which everything above is said
+   from now on.  Those that tell a window give it. */
+char *browser_window(struct browser *);
+char *browser_window_new(struct browser *);
+void browser_window_switch(struct browser *, const char *window);
+
+/* As when a laptop is closed: nothing of the browser runs, until it wakes up. */
+void browser_sleep(struct browser *);
+void browser_wake(struct browser *);
+
+/* Chromium only: a command of its DevTools protocol; params: JSON.  And one that kills the window's
+   process, as the kernel would. */
+void browser_devtools(struct browser *, const char *command, const char *params);
+void browser_window_kill(struct browser *);
+
 /* Size of the window. */
 void browser_resize(struct browser *, int width, int height);
 

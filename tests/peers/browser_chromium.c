@@ -175,6 +175,11 @@ static void stop(void *arg)
     free(c);
 }
 
+static pid_t pid(void *arg)
+{
+    return ((struct chromium *)arg)->browser;
+}
+
 const struct browser_wire browser_chromium = {
-    .name = "chromium", .start = start, .stop = stop, .command = command
+    .name = "chromium", .start = start, .stop = stop, .command = command, .pid = pid
 };

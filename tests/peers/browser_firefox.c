@@ -184,6 +184,11 @@ static void stop(void *arg)
     free(f);
 }
 
+static pid_t pid(void *arg)
+{
+    return ((struct firefox *)arg)->browser;
+}
+
 const struct browser_wire browser_firefox = {
-    .name = "firefox", .start = start, .stop = stop, .command = command
+    .name = "firefox", .start = start, .stop = stop, .command = command, .pid = pid
 };

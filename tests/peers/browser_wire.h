@@ -26,6 +26,9 @@ struct browser_wire {
     /* Takes params.  Gives the answer's value; NULL: failed, why in *error (given). */
     json_t *(*command)(void *, const struct browser_command *, const char *element, json_t *params,
                        char **error);
+    /* Of the browser, which leads the group of all its processes; NULL: it cannot be made to sleep.
+     */
+    pid_t (*pid)(void *);
 };
 
 extern const struct browser_wire browser_chromium, browser_firefox, browser_qtwebkit;

@@ -29,6 +29,8 @@ enum {
     SLOW_MS = 400,    /* at least; at most four times as much */
     STALL_MS = 4000, /* then it is reset: a browser cannot stop a script, and has six connections */
     TURN_MS = 20,
+    ASKED_SIZE = 64,
+    ANSWER_SIZE = 512,
 };
 
 static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
@@ -36,8 +38,12 @@ static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 
                               "Connection: close\r\n\r\nrude\n";
 
 struct shared {
-    int percent, age; /* age: how often the rate has been set */
+    int percent, age;     /* age: how often the rate has been set */
+    enum rude_fault only; /* RUDE_NONE: any */
     size_t counts[RUDE_KINDS];
+    int cuts;
+    bool answers; /* set last, cleared first */
+    char asked[ASKED_SIZE], answer[ANSWER_SIZE];
 };
 
 struct rude {
@@ -49,6 +55,8 @@ struct rude {
 struct pair {
     int client, server; /* client -1: free */
     int age;            /* when its fault was chosen */
+    int cuts;           /* that were before it */
+    bool held;          /* it was asked what is not answered */
     enum rude_fault fault;
     size_t left;       /* bytes of answers until the fault */
     int64_t answer_at; /* not before: RUDE_SLOW */
@@ -95,6 +103,8 @@ static void choose(struct relay *r, struct pair *p)
         p->left = (size_t)(random() % LIFE_MAX);
     if (random() % 100 < r->shared->percent) {
         p->fault = (enum rude_fault)(1 + random() % (RUDE_KINDS - 1));
+        if (r->shared->only)
+            p->fault = r->shared->only;
         p->left = (size_t)(random() % AFTER_MAX);
     }
     if (p->fault == RUDE_SLOW) {
@@ -119,7 +129,7 @@ static void take_client(struct relay *r)
         close(fd);
         return;
     }
-    *p = (struct pair){ .client = fd, .server = server };
+    *p = (struct pair){ .client = fd, .server = server, .cuts = r->shared->cuts };
     choose(r, p);
 }
 
@@ -135,15 +145,25 @@ static bool send_all(int fd, const char *at, size_t len)
     return true;
 }
 
-static void pass_question(struct pair *p)
+static void answer(struct pair *p, const char *text)
+{
+    send_all(p->client, text, strlen(text));
+    shutdown(p->client, SHUT_WR);
+    end_pair(p, false);
+}
+
+static void pass_question(const struct shared *told, struct pair *p)
 {
     char bytes[CHUNK];
     ssize_t n = recv(p->client, bytes, sizeof bytes, 0);
 
+    if (n > 0 && told->answers && memmem(bytes, (size_t)n, told->asked, strlen(told->asked)))
+        p->held = true;
     if (n > 0 && p->fault == RUDE_503) {
-        send_all(p->client, refusal, sizeof refusal - 1);
-        shutdown(p->client, SHUT_WR);
-        end_pair(p, false);
+        answer(p, refusal);
+    } else if (n > 0 && p->held) {
+        if (*told->answer)
+            answer(p, told->answer);
     } else if (n <= 0 || !send_all(p->server, bytes, (size_t)n)) {
         end_pair(p, false);
     }
@@ -187,7 +207,8 @@ static void turn(struct relay *r)
     polled[0] = (struct pollfd){ .fd = r->listener, .events = POLLIN };
     for (size_t i = 0; i < PAIRS_MAX; i++) {
         struct pair *p = &r->pairs[i];
-        if (p->client >= 0 && p->stalled && now_ms() >= p->stalled)
+        bool enough = (p->stalled && now_ms() >= p->stalled) || p->cuts != r->shared->cuts;
+        if (p->client >= 0 && enough)
             end_pair(p, true);
         bool quiet = p->stalled > 0 || now_ms() < p->answer_at;
         polled[1 + 2 * i] = (struct pollfd){ .fd = p->client, .events = POLLIN };
@@ -198,7 +219,7 @@ static void turn(struct relay *r)
     for (size_t i = 0; i < PAIRS_MAX; i++) {
         struct pair *p = &r->pairs[i];
         if (p->client >= 0 && polled[1 + 2 * i].revents)
-            pass_question(p);
+            pass_question(r->shared, p);
         if (p->client >= 0 && polled[2 + 2 * i].revents)
             pass_answer(p);
     }
@@ -271,9 +292,44 @@ int rude_port(const struct rude *rude)
 
 void rude_set(struct rude *rude, int percent)
 {
+    rude_set_only(rude, RUDE_NONE, percent);
+}
+
+void rude_set_only(struct rude *rude, enum rude_fault fault, int percent)
+{
+    rude->shared->only = fault;
     rude->shared->percent = percent;
     rude->shared->age++;
     memset(rude->shared->counts, 0, sizeof rude->shared->counts);
+}
+
+void rude_answer(struct rude *rude, const char *asked, const char *text)
+{
+    struct shared *told = rude->shared;
+
+    told->answers = false;
+    if (!asked)
+        return;
+    if (strlen(asked) >= ASKED_SIZE || strlen(text) >= ANSWER_SIZE)
+        give_up("tests: rude relay: too much to say");
+    strcpy(told->asked, asked);
+    strcpy(told->answer, text);
+    told->answers = true;
+}
+
+void rude_cut(struct rude *rude)
+{
+    rude->shared->cuts++;
+}
+
+void rude_sleep(struct rude *rude)
+{
+    kill(rude->pid, SIGSTOP);
+}
+
+void rude_wake(struct rude *rude)
+{
+    kill(rude->pid, SIGCONT);
 }
 
 size_t rude_count(const struct rude *rude, enum rude_fault fault)
