@@ -27,6 +27,8 @@
 
     function each(list, fn) { for (var i = 0; i < list.length; i++) { fn(list[i], i); } }
 
+    function objectOf(json) { return root.JSON ? root.JSON.parse(json) : new Function('return ' + json)(); }
+
     function absolute(url) {
         var a = doc && doc.createElement('a');
         if (!a) { return new root.URL(url, place).href; }
@@ -280,9 +282,11 @@
 
     /* ---- the bell ------------------------------------------------------------------------------ */
 
+    var special = /^(state|gap|auth)$/; /* of what on() takes: no topics */
+
     function matches(filter, topic) {
         var f = filter.split('/'), t = topic.split('/');
-        if (/^[+#]/.test(filter) && topic.charAt(0) === '$') { return false; }
+        if (special.test(filter) || (/^[+#]/.test(filter) && topic.charAt(0) === '$')) { return false; }
         for (var i = 0; i < f.length; i++) {
             if (f[i] === '#') { return true; }
             if (i >= t.length || (f[i] !== '+' && f[i] !== t[i])) { return false; }
@@ -301,7 +305,7 @@
         var order = o.transports || ['websocket', 'eventsource', 'stream', 'poll', 'xdr', 'jsonp'];
         var topics = [].concat(o.topics || []), heard = [], past = [], cursor = '', bell = {};
         var link = 0, trial = 0, timer, beat, climber, climb = 3 * patience; /* 0: none */
-        var due, fails = 0, rounds = 0, home = -1, retry = 2000, told;
+        var fails = 0, rounds = 0, home = -1, retry = 2000, checked = began, notBefore = 0, told;
 
         /* ---- telling the page ---------------------------------------------------------------- */
 
@@ -349,7 +353,12 @@
 
         /* Can a token be told, or is there none? */
         function free() { return !o.token || o.tokenInQuery; }
-        function xhrReaches() { return !foreign(base) || 'withCredentials' in newXhr(); }
+        function xhrReaches() {
+            try {
+                var xhr = newXhr();
+                return !foreign(base) || 'withCredentials' in xhr;
+            } catch (e) { return false; } /* there is none */
+        }
 
         function polls(asker) {
             return function (l) {
@@ -413,7 +422,7 @@
         /* The first way from n on that this browser has; -1: none. */
         function next(n) {
             for (; n < order.length; n++) {
-                try { if (ways[order[n]][0]()) { return n; } } catch (e) { /* then not */ }
+                if (ways[order[n]][0]()) { return n; }
             }
             return -1;
         }
@@ -430,7 +439,6 @@
         }
 
         function schedule(n, wait) {
-            due = n;
             clearTimeout(timer);
             timer = setTimeout(function () { connect(n); }, wait);
         }
@@ -486,7 +494,7 @@
         function lost(l, why, wait, elsewhere) {
             var n = l.n, first = home < 0 && !rounds;
             if (l.over) { return; }
-            finish(l, why || 'error');
+            finish(l, why = why || 'error');
             if (l === trial) {
                 trial = 0;
                 better(n + 1);
@@ -504,6 +512,7 @@
             } else {
                 first = 0;
             }
+            if (wait) { notBefore = now() + wait; }
             wait = wait ? wait + backOff() : first ? 0 : backOff();
             schedule(n, wait); /* first: whoever is told may close the bell */
             setState(first ? 'connecting' : 'waiting', { why: why, wait: wait });
@@ -522,7 +531,7 @@
 
         function took(l, type, text) {
             if (l.over) { return; }
-            var e = root.JSON ? root.JSON.parse(text) : new Function('return ' + text)();
+            var e = objectOf(text);
             l.seen = now();
             if (type === 'bellpush-hello') {
                 retry = e.retry;
@@ -557,8 +566,11 @@
         /* ---- life ---------------------------------------------------------------------------- */
 
         function check() {
+            var back = Math.min(now() - checked, 0); /* somebody has set the clock */
+            checked = now();
             each([link, trial], function (l) {
-                if (l && !l.over && now() - l.seen > (l.open ? l.limit : patience * Math.min(1 + rounds, 6))) { lost(l, 'silent'); }
+                if (l) { l.seen += back; }
+                if (l && !l.over && checked - l.seen > (l.open ? l.limit : patience * Math.min(1 + rounds, 6))) { lost(l, 'silent'); }
             });
         }
 
@@ -573,15 +585,14 @@
         function start() {
             rest('again');
             fails = rounds = 0;
+            schedule(next(Math.max(home, 0)), notBefore - now());
             setState('connecting');
-            if (beat) { connect(next(Math.max(home, 0))); } /* not closed meanwhile */
         }
 
         function onLife(e) {
             var type = e.type;
             if (type === 'pagehide') { rest(type); } /* or the page could not be kept for a return */
-            else if (type === 'online' || (type === 'pageshow' && e.persisted)) { start(); }
-            else if (link.over && !doc.hidden) { schedule(due, 0); }
+            else if (type === 'online' || (type === 'pageshow' && e.persisted) || (link.over && !doc.hidden)) { start(); }
             else { check(); }
         }
 
@@ -602,7 +613,7 @@
 
         bell.on = function (name, fn) {
             heard.push([name, fn]);
-            if (!o.topics && !/^(state|gap|auth)$/.test(name) && ('\n' + topics.join('\n') + '\n').indexOf('\n' + name + '\n') < 0) {
+            if (!o.topics && !special.test(name) && ('\n' + topics.join('\n') + '\n').indexOf('\n' + name + '\n') < 0) {
                 topics.push(name);
                 if (link) { start(); }
             }
@@ -615,7 +626,7 @@
                 ask(base + 'publish?topic=' + encodeURIComponent(topic), h, function (status, answer) {
                     var e = new Error(answer || 'no answer');
                     e.status = status;
-                    if (status > 199 && status < 300) { yes(root.JSON.parse(answer).cursor); } else { no(e); }
+                    if (status > 199 && status < 300) { yes(objectOf(answer).cursor); } else { no(e); }
                 }, 0, text ? data : root.JSON.stringify(data));
             }
             if (!done && root.Promise) { return new root.Promise(send); }
@@ -624,6 +635,7 @@
         };
         bell.reconnect = function () {
             home = -1;
+            notBefore = 0;
             if (!beat) {
                 beat = setInterval(check, 1000);
                 life('addEventListener');

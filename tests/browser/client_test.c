@@ -55,40 +55,6 @@ START_TEST(every_way_hears_all_of_it_even_when_the_worker_dies)
 }
 END_TEST
 
-START_TEST(what_a_browser_lacks_is_done_without)
-{
-    static const struct {
-        const char *off, *way;
-    } lacking[] = {
-        { "", "eventsource" },
-        { "EventSource", "stream" },
-        { "WebSocket,EventSource,JSON,Promise,URL", "stream" },
-        { "EventSource,XMLHttpRequest.prototype.overrideMimeType", "stream" },
-        { "XMLHttpRequest", "eventsource" },
-        { "XMLHttpRequest,EventSource", "jsonp" },
-        { "Array.prototype.forEach,Array.prototype.indexOf,Array.prototype.map,Object.keys,"
-          "String.prototype.trim,Function.prototype.bind,Date.now,Object.create",
-          "eventsource" },
-        { "addEventListener", "eventsource" },
-    };
-    struct client_site *s = client_site_start(CLIENT_NGINX);
-    struct browser *b = browser_start(BROWSER_CHROMIUM);
-
-    for (size_t i = 0; i < LENGTH(lacking); i++) {
-        char *topic = client_site_topic(s), *query = text_of("off=%s", lacking[i].off);
-        client_site_publish(s, topic, 0, 3);
-        client_page_open(b, s, s->port, topic, query);
-        client_page_expect_way(b, lacking[i].way);
-        client_site_publish(s, topic, 3, 10);
-        client_page_expect_all(b, 10, query);
-        free(query);
-        free(topic);
-    }
-    browser_free(b);
-    client_site_free(s);
-}
-END_TEST
-
 /* So many connections are to be maltreated; BELLPUSH_TEST_RUDE says another number. */
 static size_t rude_connections(void)
 {
@@ -276,7 +242,7 @@ START_TEST(a_bell_that_is_closed_while_it_tells_its_state_stays_closed)
     struct browser *b = browser_start(_i);
 
     for (size_t i = 0; i < LENGTH(states); i++) {
-        open_page(b, s, s->port, "none", "push=/nowhere/&ways=stream&maxWait=50");
+        client_page_open(b, s, s->port, "none", "push=/nowhere/&ways=stream&maxWait=50");
         char *js = text_of("(function () {"
                            "    window.own = bellpush('/nowhere/', { topics: 'a', maxWait: 50,"
                            "                                         transports: ['stream'] });"
@@ -336,7 +302,6 @@ SUITE(client)
     tcase_add_unchecked_fixture(tc, start_cluster, NULL);
     tcase_add_loop_test(tc, every_way_hears_all_of_it_even_when_the_worker_dies, 0,
                         SITES * BROWSERS);
-    tcase_add_test(tc, what_a_browser_lacks_is_done_without);
     tcase_add_loop_test(tc, nothing_is_lost_or_doubled_whatever_befalls_connections, 0,
                         (int)LENGTH(rude_pairs));
     tcase_add_loop_test(tc, websocket_comes_first_and_is_done_without, 1, 2);
