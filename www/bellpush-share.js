@@ -9,6 +9,7 @@
  * what came (BroadcastChannel, or else storage events), each message with the place before it:
  *
  *     { prev: CURSOR, id: CURSOR, type: …, event: … }       without an event: only how far it is
+ *     { auth: … }                                           what has no place
  *
  * So who has missed something knows (its own place is before prev), and fetches it on a connection of
  * its own.  Every tab keeps its place in its bell, and whoever is elected goes on from there: nothing
@@ -44,7 +45,7 @@
         /* We lead: what has come, or only how far we are. */
         function pass(type, event) {
             var id = place();
-            if (leads && id) {
+            if (leads) {
                 send({ prev: last || id, id: id, type: type, event: event, state: told });
                 last = id;
             }
@@ -53,9 +54,16 @@
         function took(m) {
             var at = place();
             if (!m || m.from === me) { return; }
-            if (m.join) { pass(); }
-            if (leads || !m.id) { return; }
-            if (!alone && m.state.state) { tell(m.state); }
+            if (m.join && leads) {
+                pass();
+                if (bell.state === 'closed') { bell.reconnect(); } /* it was refused: somebody may know better now */
+            }
+            if (leads || !m.state) { return; }
+            if (!alone) {
+                if (m.state.state) { tell(m.state); }
+                if (m.auth) { bell.hear(m.auth, 'bellpush-auth'); }
+            }
+            if (!m.id) { return; }
             top = m.id;
             if (at ? bellpush.newer(m.prev, at) : o.since && o.since !== 'now') {
                 if (!alone) {
@@ -139,6 +147,8 @@
         }).on('gap', function (gap) {
             pass('bellpush-gap', gap);
             caughtUp();
+        }).on('auth', function (auth) {
+            if (leads) { send({ auth: auth, state: told }); }
         }).on('state', function (state) {
             if (leads) {
                 tell(state);

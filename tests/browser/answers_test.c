@@ -218,16 +218,6 @@ START_TEST(gaps_are_told_on_every_way)
 }
 END_TEST
 
-static char *token_for(const struct client_site *s, const char *subject)
-{
-    char *sql =
-        text_of("SELECT bellpush.token(ARRAY['right/#'], ttl => '40 s', subject => '%s')", subject);
-    char *token = cluster_sql(s->dsn, sql);
-    token[strcspn(token, "\n")] = '\0';
-    free(sql);
-    return token;
-}
-
 static void give_token(struct browser *b, char *token)
 {
     char *js = text_of("window.token = '%s'", token);
@@ -242,7 +232,7 @@ START_TEST(the_end_of_rights_is_told_and_a_new_token_goes_on)
     struct client_site *s = client_site_start(CLIENT_BELLPUSHD);
     struct browser *b = page(s, _i);
 
-    give_token(b, token_for(s, "ann"));
+    give_token(b, client_site_token(s, "ann"));
     client_page_run(
         b, "['websocket', 'eventsource', 'stream', 'poll'].forEach(function (way) {"
            "    make(way, { topics: ['right/#'], ws: '/push/ws', transports: [way], "
@@ -256,7 +246,7 @@ START_TEST(the_end_of_rights_is_told_and_a_new_token_goes_on)
                    SEEN_MS);
     client_site_publish(s, "right/1", 0, 3);
     browser_expect(b, ALL("it.got.join() === '0,1,2'"), SEEN_MS);
-    give_token(b, token_for(s, "bea"));
+    give_token(b, client_site_token(s, "bea"));
     free(cluster_sql(s->dsn, "SELECT bellpush.revoke('ann')"));
     browser_expect(b,
                    ALL("it.auths.some(function (a) { return a.reason === 'revoked'; }) || name === "

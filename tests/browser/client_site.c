@@ -167,6 +167,16 @@ void client_site_publish(const struct client_site *s, const char *topic, int fir
     free(sql);
 }
 
+char *client_site_token(const struct client_site *s, const char *subject)
+{
+    char *sql =
+        text_of("SELECT bellpush.token(ARRAY['right/#'], ttl => '40 s', subject => '%s')", subject);
+    char *token = cluster_sql(s->dsn, sql);
+    token[strcspn(token, "\n")] = '\0';
+    free(sql);
+    return token;
+}
+
 void client_site_kill_workers(const struct client_site *s)
 {
     pid_t pids[WORKERS_MAX];

@@ -41,6 +41,9 @@ char *client_site_page(const struct client_site *, const char *page, const char 
 /* Publish the numbers from `first` up to below `end`, each in a transaction of its own. */
 void client_site_publish(const struct client_site *, const char *topic, int first, int end);
 
+/* A token for all below right/, soon to expire, of the subject.  Gives. */
+char *client_site_token(const struct client_site *, const char *subject);
+
 /* Every worker dies, as in a crash; whoever keeps them starts new ones. */
 void client_site_kill_workers(const struct client_site *);
 
