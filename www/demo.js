@@ -196,7 +196,7 @@
 
     function onPresence(event) {
         var member = JSON.parse(event.data).member;
-        people[member] = event.type === 'join' ? 1 : 0;
+        if (event.type === 'join') { people[member] = 1; } else { delete people[member]; }
         drawPeople();
     }
 

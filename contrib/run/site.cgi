@@ -44,7 +44,7 @@ WHERE id = :'body' RETURNING row_to_json(o);"
 POST:message)
     rule='a name has 1 to 30 characters, a message 1 to 300'
     sql="WITH one AS (INSERT INTO demo_message (name, text)
-    SELECT split_part(b, E'\\n', 1), substr(b, strpos(b, E'\\n') + 1) FROM (SELECT :'body'::text) body (b) RETURNING *),
+    SELECT split_part(b, E'\\n', 1), substr(b, nullif(strpos(b, E'\\n'), 0) + 1) FROM (SELECT :'body'::text) body (b) RETURNING *),
     old AS (DELETE FROM demo_message WHERE id <= (SELECT id FROM one) - 1000)
 SELECT row_to_json(one) FROM one;"
     ;;
@@ -82,7 +82,7 @@ if row=$(printf '%s\n' "$sql" | psql -XAtq -v ON_ERROR_STOP=1 -v VERBOSITY=sqlst
     answer '200 OK' "$row"
 fi
 case $(cat "$error") in
-*23514* | *22P02* | *22003* | *22023*) answer '422 Unprocessable Content' "{\"error\":\"$rule\"}" ;;
+*23502* | *23514* | *22P02* | *22003* | *22023*) answer '422 Unprocessable Content' "{\"error\":\"$rule\"}" ;;
 *22021* | *[Mm]ultibyte* | *encoding*) answer '400 Bad Request' '{"error":"not UTF-8"}' ;;
 *) answer '503 Service Unavailable' '{"error":"the database does not answer"}' ;;
 esac

@@ -175,6 +175,11 @@ const char *page_site_dsn(const struct page_site *s)
     return s->dsn;
 }
 
+int page_site_port(const struct page_site *s)
+{
+    return s->run ? s->run->port : front_port(s->front);
+}
+
 const char *page_site_transport(const struct page_site *s)
 {
     return s->run ? "websocket" : "eventsource";

@@ -25,6 +25,7 @@ void page_site_free(struct page_site *);
 const char *page_site_name(const struct page_site *); /* "lighttpd" …; lent */
 const char *page_site_url(const struct page_site *);  /* lent */
 const char *page_site_dsn(const struct page_site *);  /* lent */
+int page_site_port(const struct page_site *);
 
 /* The best there is: "websocket" where there is a sidecar; lent. */
 const char *page_site_transport(const struct page_site *);
