@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/buf.h"
+#include "core/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,13 +34,37 @@ static inline struct slice exact_copy(const void *at, size_t len)
 /* Cut the next line off; false at the end. */
 static inline bool line_next(struct slice *rest, struct slice *line)
 {
-    if (rest->len == 0)
-        return false;
-    const char *end = memchr(rest->at, '\n', rest->len);
-    *line = (struct slice){ rest->at, end ? (size_t)(end - rest->at) : rest->len };
-    size_t step = line->len + (end ? 1 : 0);
-    *rest = (struct slice){ rest->at + step, rest->len - step };
-    return true;
+    return item_next(rest, '\n', line);
+}
+
+/*
+ * Give the same bytes to three readers, who must come to the same: whole, one by one, and in pieces
+ * as the input says itself: how many cuts, and how long each piece is, go before the bytes.
+ */
+typedef void read_fn(void *reader, const uint8_t *at, size_t len);
+
+enum { CUTS_MAX = 16 };
+
+static inline void read_in_pieces(const uint8_t *data, size_t size, read_fn *read, void *whole,
+                                  void *bytes, void *pieces)
+{
+    size_t cuts = size > 0 ? data[0] % CUTS_MAX : 0;
+    const uint8_t *lengths = data + 1;
+
+    if (size < 1 + cuts)
+        return;
+    data += 1 + cuts;
+    size -= 1 + cuts;
+    read(whole, data, size);
+    for (size_t i = 0; i < size; i++)
+        read(bytes, data + i, 1);
+    for (size_t i = 0; i < cuts; i++) {
+        size_t len = lengths[i] < size ? lengths[i] : size;
+        read(pieces, data, len);
+        data += len;
+        size -= len;
+    }
+    read(pieces, data, size);
 }
 
 #endif

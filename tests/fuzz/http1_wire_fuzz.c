@@ -7,7 +7,7 @@
 #include "sidecar/http1_wire.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { MAX_BODY = 600, CUTS_MAX = 16 };
+enum { MAX_BODY = 600 };
 
 struct reader {
     struct http1_wire wire;
@@ -61,8 +61,9 @@ static void say(struct reader *r, enum http1_step step)
     buf_put(&r->said, buf_slice(&w->body));
 }
 
-static void read_piece(struct reader *r, const uint8_t *at, size_t len)
+static void read_piece(void *reader, const uint8_t *at, size_t len)
 {
+    struct reader *r = reader;
     struct slice piece = exact_copy(at, len), rest = piece;
 
     while (!r->over) {
@@ -91,26 +92,11 @@ static void begin(struct reader *r)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct reader whole, cut, bytes;
-    size_t cuts = size > 0 ? data[0] % CUTS_MAX : 0, at;
-    const uint8_t *lengths = data + 1;
 
-    if (size < 1 + cuts)
-        return 0;
-    data += 1 + cuts;
-    size -= 1 + cuts;
     begin(&whole);
     begin(&cut);
     begin(&bytes);
-    read_piece(&whole, data, size);
-    at = 0;
-    for (size_t i = 0; i < cuts && at < size; i++) {
-        size_t len = lengths[i] < size - at ? lengths[i] : size - at;
-        read_piece(&cut, data + at, len);
-        at += len;
-    }
-    read_piece(&cut, data + at, size - at);
-    for (at = 0; at < size; at++)
-        read_piece(&bytes, data + at, 1);
+    read_in_pieces(data, size, read_piece, &whole, &bytes, &cut);
     must(slice_is(buf_slice(&whole.said), buf_slice(&cut.said)));
     must(slice_is(buf_slice(&whole.said), buf_slice(&bytes.said)));
     struct reader *all[] = { &whole, &cut, &bytes };

@@ -9,7 +9,7 @@
 #include "sidecar/ws_wire.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { MAX_MESSAGE = 600, CUTS_MAX = 16, FLAG_DEFLATE = 1 };
+enum { MAX_MESSAGE = 600, FLAG_DEFLATE = 1 };
 
 struct reader {
     struct ws_wire wire;
@@ -58,8 +58,9 @@ static void hear(struct reader *r, enum ws_step step, const struct ws_seen *seen
     }
 }
 
-static void read_piece(struct reader *r, const uint8_t *at, size_t len)
+static void read_piece(void *reader, const uint8_t *at, size_t len)
 {
+    struct reader *r = reader;
     struct slice piece = exact_copy(at, len), rest = piece;
     struct ws_seen seen;
     enum ws_step step;
@@ -94,23 +95,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct reader whole, cut, bytes;
 
     must(deflate);
-    size_t cuts = size > 1 ? data[1] % CUTS_MAX : 0, at = 0;
-    if (size >= 2 + cuts) {
-        const uint8_t *lengths = data + 2, *frames = lengths + cuts;
+    if (size > 0) {
         bool negotiated = data[0] & FLAG_DEFLATE;
-        size -= 2 + cuts;
         begin(&whole, deflate, negotiated);
         begin(&cut, deflate, negotiated);
         begin(&bytes, deflate, negotiated);
-        read_piece(&whole, frames, size);
-        for (size_t i = 0; i < cuts && at < size; i++) {
-            size_t len = lengths[i] < size - at ? lengths[i] : size - at;
-            read_piece(&cut, frames + at, len);
-            at += len;
-        }
-        read_piece(&cut, frames + at, size - at);
-        for (at = 0; at < size; at++)
-            read_piece(&bytes, frames + at, 1);
+        read_in_pieces(data + 1, size - 1, read_piece, &whole, &bytes, &cut);
         must_agree(&whole, &cut);
         must_agree(&whole, &bytes);
         struct reader *all[] = { &whole, &cut, &bytes };
