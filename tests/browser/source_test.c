@@ -157,6 +157,21 @@ START_TEST(a_bad_address_is_said)
 }
 END_TEST
 
+START_TEST(it_is_there_in_a_worker)
+{
+    struct client_site *s = start_site();
+    struct browser *b = browser_start(_i);
+    char *page = client_site_page(s, "source.html", "", "");
+
+    browser_open(b, page);
+    free(browser_eval(b, "inWorker()"));
+    browser_expect(b, "got.join() === 'SyntaxError 12, from there ' + location.origin", SEEN_MS);
+    free(page);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
 START_TEST(it_reads_utf8_waits_as_told_and_stops_with_the_page)
 {
     struct client_site *s = start_site();
@@ -215,6 +230,7 @@ SUITE(source)
     tcase_add_unchecked_fixture(tc, start_cluster, NULL);
     tcase_add_loop_test(tc, events_are_those_of_the_browsers_own, 0, 2);
     tcase_add_loop_test(tc, a_bad_address_is_said, 0, 3);
+    tcase_add_loop_test(tc, it_is_there_in_a_worker, 0, 2);
     tcase_add_loop_test(tc, it_reads_utf8_waits_as_told_and_stops_with_the_page, 0, 3);
     tcase_add_loop_test(tc, it_comes_back_with_the_last_id, 0, 3);
 }
