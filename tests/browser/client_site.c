@@ -90,19 +90,28 @@ static void start_front(struct client_site *s, enum front_kind kind)
     s->port = front_port(s->front);
 }
 
-/* As a site has it that has not read contrib/: and more, for our X-Accel-Buffering would save it.
- */
-static void let_gather(struct client_site *s)
+void client_site_spoil(const struct client_site *s, const char *line, const char *other)
 {
     char *path = text_of("%s/etc/recipe.conf", front_folder(s->front)), *text = file_read(path);
-    char *worse = text ? text_exchange(text, "fastcgi_buffering off;",
-                                       "fastcgi_ignore_headers X-Accel-Buffering;")
-                       : NULL;
+    char *worse = text ? text_exchange(text, line, other) : NULL;
+
     if (!worse)
-        give_up("has no line about buffering:", path);
+        give_up("has no such line:", path);
     file_write(path, slice_of(worse));
     front_reload(s->front);
     free(worse);
+    free(text);
+    free(path);
+}
+
+void client_site_set(const struct client_site *s, const char *lines)
+{
+    char *path = text_of("%s/site/bellpush.conf", front_folder(s->front)), *text = file_read(path);
+    char *more = text_of("%s%s", text ? text : "", lines);
+
+    file_write(path, slice_of(more));
+    client_site_kill_workers(s);
+    free(more);
     free(text);
     free(path);
 }
@@ -122,8 +131,8 @@ struct client_site *client_site_start(enum client_front kind)
         start_daemon(s);
     else
         start_front(s, kind == CLIENT_LIGHTTPD ? FRONT_LIGHTTPD : FRONT_NGINX);
-    if (kind == CLIENT_GATHERING)
-        let_gather(s);
+    if (kind == CLIENT_GATHERING) /* and more than that, for our X-Accel-Buffering would save it */
+        client_site_spoil(s, "fastcgi_buffering off;", "fastcgi_ignore_headers X-Accel-Buffering;");
     s->rude = rude_start(s->port);
     return s;
 }

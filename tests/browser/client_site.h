@@ -44,6 +44,12 @@ void client_site_publish(const struct client_site *, const char *topic, int firs
 /* A token for all below right/, soon to expire, of the subject.  Gives. */
 char *client_site_token(const struct client_site *, const char *subject);
 
+/* As a site has it that has not read contrib/: the recipe says something else instead of a line. */
+void client_site_spoil(const struct client_site *, const char *line, const char *other);
+
+/* More lines for bellpush.conf, and workers that have read them.  Not for bellpushd. */
+void client_site_set(const struct client_site *, const char *lines);
+
 /* Every worker dies, as in a crash; whoever keeps them starts new ones. */
 void client_site_kill_workers(const struct client_site *);
 

@@ -79,6 +79,42 @@ START_TEST(what_a_browser_lacks_is_done_without)
 }
 END_TEST
 
+/* Across origins, in a browser as old as Internet Explorer 8 and 9: here on a stand-in of what
+   those have (client.html), or by JSONP where the page allows it. */
+START_TEST(an_old_browser_crosses_origins)
+{
+    static const struct {
+        const char *more, *way;
+    } cases[] = { { "XDomainRequest&jsonp=0", "xdr" },
+                  { "XDomainRequest,XDomainRequest()", "jsonp" } };
+    struct client_site *s = client_site_start(CLIENT_NGINX);
+    struct browser *b = browser_start(BROWSER_CHROMIUM);
+    char *origin = text_of("cors_origins = http://127.0.0.1:%d\n", s->port);
+
+    client_site_set(s, origin);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        char *topic = client_site_topic(s);
+        char *query = text_of("push=http://127.0.0.1:%d/push/&off=EventSource,%s",
+                              rude_port(s->rude), cases[i].more);
+        client_site_publish(s, topic, 0, 3);
+        client_page_open(b, s, s->port, topic, query);
+        client_page_expect_way(b, cases[i].way);
+        client_site_publish(s, topic, 3, 10);
+        client_page_expect_all(b, 10, query);
+        client_site_kill_workers(s);
+        rude_cut(s->rude);
+        client_site_publish(s, topic, 10, 20);
+        client_page_expect_all(b, 20, query);
+        client_page_expect_way(b, cases[i].way);
+        free(query);
+        free(topic);
+    }
+    free(origin);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
 /* JSONP runs what another says: only where the page allows it. */
 START_TEST(where_nothing_is_left_the_page_is_told)
 {
@@ -122,6 +158,7 @@ SUITE(lacks)
 {
     tcase_add_unchecked_fixture(tc, start_cluster, NULL);
     tcase_add_test(tc, what_a_browser_lacks_is_done_without);
+    tcase_add_test(tc, an_old_browser_crosses_origins);
     tcase_add_test(tc, where_nothing_is_left_the_page_is_told);
     tcase_add_test(tc, publishing_needs_neither_promise_nor_json);
 }

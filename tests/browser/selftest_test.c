@@ -57,6 +57,23 @@ START_TEST(what_is_held_back_is_shown_with_the_line_that_mends_it)
 }
 END_TEST
 
+START_TEST(what_is_compressed_is_shown_with_the_line_that_mends_it)
+{
+    struct client_site *s = client_site_start(CLIENT_NGINX);
+    struct browser *b = browser_start(_i);
+
+    client_site_spoil(s, "gzip off;", "gzip on; gzip_min_length 0; gzip_types text/event-stream;");
+    open_page(b, s->port, "");
+    browser_expect(b, "document.body.getAttribute('data-result') !== ''", SHOWN_MS);
+    browser_expect(b,
+                   "/compressed \\(gzip\\), which delays events:[^]*gzip off;/"
+                   ".test(document.getElementById('lines').textContent)",
+                   0);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
 START_TEST(an_address_where_nothing_is_says_so)
 {
     struct client_site *s = client_site_start(CLIENT_NGINX);
@@ -80,5 +97,6 @@ SUITE(selftest)
     tcase_add_unchecked_fixture(tc, start_cluster, NULL);
     tcase_add_loop_test(tc, what_works_is_shown_with_its_time, 1, 2);
     tcase_add_test(tc, what_is_held_back_is_shown_with_the_line_that_mends_it);
+    tcase_add_test(tc, what_is_compressed_is_shown_with_the_line_that_mends_it);
     tcase_add_test(tc, an_address_where_nothing_is_says_so);
 }
