@@ -54,6 +54,8 @@ test                 | chromium               | a real browser
 test                 | chromium-driver        | drives it
 test                 | firefox-esr            | another real browser
 test                 | python3-pyqt5.qtwebkit | an old one
+test                 | libkf5khtml-dev        | a very old one
+test                 | g++                    | the compiler for its program
 test model           | spin                   | checks the models of the ordering
 bench                | libnginx-mod-nchan     | what we compare with
 test bench           | node-ws                | a WebSocket peer; what we compare with

@@ -84,6 +84,8 @@ static void start_front(struct client_site *s, enum front_kind kind)
 {
     s->front = front_start(&(struct front_spec){ .kind = kind,
                                                  .program = getenv("BELLPUSH_TEST_PROGRAM"),
+                                                 .daemon = getenv("BELLPUSH_TEST_DAEMON"),
+                                                 .daemon_works = true,
                                                  .dsn = s->dsn,
                                                  .settings = settings });
     copy_pages(front_folder(s->front));
@@ -118,19 +120,28 @@ void client_site_set(const struct client_site *s, const char *lines)
 
 struct client_site *client_site_start(enum client_front kind)
 {
-    static const char *const names[] = { "nginx", "lighttpd", "bellpushd", "gathering" };
+    static const struct {
+        const char *name;
+        enum front_kind front;
+    } kinds[] = {
+        [CLIENT_NGINX] = { "nginx", FRONT_NGINX },
+        [CLIENT_LIGHTTPD] = { "lighttpd", FRONT_LIGHTTPD },
+        [CLIENT_APACHE] = { "apache", FRONT_APACHE_PROXY_FCGI },
+        [CLIENT_BELLPUSHD] = { "bellpushd", 0 },
+        [CLIENT_GATHERING] = { "gathering", FRONT_NGINX },
+    };
     struct client_site *s = calloc(1, sizeof *s);
 
     if (!s)
         abort();
-    s->front_name = names[kind];
+    s->front_name = kinds[kind].name;
     char *database = text_of("client_%s", s->front_name);
     s->dsn = cluster_database(cluster_shared(), database);
     free(database);
     if (kind == CLIENT_BELLPUSHD)
         start_daemon(s);
     else
-        start_front(s, kind == CLIENT_LIGHTTPD ? FRONT_LIGHTTPD : FRONT_NGINX);
+        start_front(s, kinds[kind].front);
     if (kind == CLIENT_GATHERING) /* and more than that, for our X-Accel-Buffering would save it */
         client_site_spoil(s, "fastcgi_buffering off;", "fastcgi_ignore_headers X-Accel-Buffering;");
     s->rude = rude_start(s->port);

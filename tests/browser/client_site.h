@@ -1,6 +1,7 @@
 /*
- * client_site.h - www/bellpush.js and a page that uses it, behind a web server with a worker, or
- * behind bellpushd, which is both; and between browser and web server, if one likes, somebody rude.
+ * client_site.h - www/bellpush.js and a page that uses it, behind a web server with a worker and,
+ * for WebSockets, a bellpushd beside it, or behind bellpushd, which is all of it; and between
+ * browser and web server, if one likes, somebody rude.
  */
 #ifndef TESTS_BROWSER_CLIENT_SITE_H
 #define TESTS_BROWSER_CLIENT_SITE_H
@@ -11,6 +12,7 @@
 enum client_front {
     CLIENT_NGINX,
     CLIENT_LIGHTTPD,
+    CLIENT_APACHE, /* mod_proxy_fcgi */
     CLIENT_BELLPUSHD,
     CLIENT_GATHERING, /* nginx without the lines that keep it from buffering */
 };

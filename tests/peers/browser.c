@@ -55,9 +55,9 @@ static json_t *command(struct browser *b, const struct browser_command *c, const
 struct browser *browser_start(enum browser_kind kind)
 {
     static const struct browser_wire *const wires[] = {
-        [BROWSER_CHROMIUM] = &browser_chromium,
-        [BROWSER_FIREFOX] = &browser_firefox,
-        [BROWSER_QTWEBKIT] = &browser_qtwebkit,
+        [BROWSER_CHROMIUM] = &browser_chromium,       [BROWSER_FIREFOX] = &browser_firefox,
+        [BROWSER_QTWEBKIT] = &browser_qtwebkit,       [BROWSER_PHANTOMJS_2] = &browser_phantomjs_2,
+        [BROWSER_PHANTOMJS_1] = &browser_phantomjs_1, [BROWSER_KHTML] = &browser_khtml,
     };
     struct browser *b = calloc(1, sizeof *b);
     if (!b)
@@ -93,6 +93,8 @@ static char *element(struct browser *b, const char *selector)
     json_t *value = command(b, &find, NULL,
                             json_pack("{s:s, s:s}", "using", "css selector", "value", selector));
     const char *id = json_string_value(json_object_get(value, ELEMENT_KEY));
+    if (!id) /* before the W3C */
+        id = json_string_value(json_object_get(value, "ELEMENT"));
     if (!id)
         give_up(b, "no such element", selector);
     char *copy = text_of("%s", id);

@@ -1,7 +1,8 @@
 /*
  * browser.h - a real browser without a screen: Chromium by WebDriver, Firefox by Marionette,
- * QtWebKit (of 2016, in spirit older) by a program of ours, which has pages and scripts but no
- * mouse or keys.
+ * QtWebKit (of 2016, in spirit older) by a program of ours, which has pages, scripts and
+ * screenshots but no mouse or keys, and KHTML by another; PhantomJS (the WebKits of 2014 and 2010)
+ * by the driver in it.
  *
  * A fresh profile in a temporary folder each time; no network but what the page asks for.  The
  * browser dies with the test that started it.  Every call waits for its answer, and on failure says
@@ -14,7 +15,15 @@
 
 struct browser;
 
-enum browser_kind { BROWSER_CHROMIUM, BROWSER_FIREFOX, BROWSER_QTWEBKIT };
+enum browser_kind {
+    BROWSER_CHROMIUM,
+    BROWSER_FIREFOX,
+    BROWSER_QTWEBKIT,
+    BROWSER_PHANTOMJS_2,
+    BROWSER_PHANTOMJS_1,
+    BROWSER_KHTML,
+    BROWSER_KINDS,
+};
 
 /* Gives.  NULL: it is not installed, which has been said; never of the first two. */
 struct browser *browser_start(enum browser_kind) MUST_USE;

@@ -31,7 +31,8 @@ struct browser_wire {
     pid_t (*pid)(void *);
 };
 
-extern const struct browser_wire browser_chromium, browser_firefox, browser_qtwebkit;
+extern const struct browser_wire browser_chromium, browser_firefox, browser_qtwebkit,
+    browser_phantomjs_2, browser_phantomjs_1, browser_khtml;
 
 enum { BROWSER_START_MS = 60000, BROWSER_ANSWER_MS = 60000, BROWSER_STOP_MS = 5000 };
 

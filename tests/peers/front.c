@@ -249,6 +249,9 @@ static void start_sidecar(struct front *f)
         "1",      NULL
     };
 
+    file_write(log, SLICE(""));
+    if (f->place.user) /* as whom lighttpd opens it, too */
+        file_own(log, f->place.user);
     f->sidecar = process_start(&(struct process_spec){
         .argv = argv, .log = log, .user = f->place.user, .death_signal = SIGTERM });
     free(program);

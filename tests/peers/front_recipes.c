@@ -111,6 +111,7 @@ static void apache_conf(const struct front_place *p, struct buf *out, const char
                "TypesConfig /etc/mime.types\n"
                "ThreadsPerChild %d\nThreadLimit %d\nServerLimit %d\nMaxRequestWorkers %d\n"
                "AcceptFilter http none\n"
+               "KeepAliveTimeout 300\n"
                "DocumentRoot %s/docroot\n"
                "SetOutputFilter DEFLATE\n"
                "AddOutputFilterByType DEFLATE text/plain text/event-stream application/json\n"

@@ -44,6 +44,35 @@ START_TEST(worker_is_killed_and_nothing_is_lost)
 }
 END_TEST
 
+/* By a last chunk, as nginx does, or with its connection. */
+static bool reply_is_over(void *arg)
+{
+    static const char last[] = "\r\n0\r\n\r\n";
+    enum { LAST_LEN = sizeof last - 1 };
+
+    http_wait(arg, TURN_MS);
+    struct slice all = http_body(arg);
+    return http_ended(arg) ||
+           (all.len > LAST_LEN && memcmp(all.at + all.len - LAST_LEN, last, LAST_LEN) == 0);
+}
+
+/* A browser keeps the connection for what it asks next, and waits. */
+START_TEST(stream_of_a_killed_worker_ends_though_its_connection_might_be_kept)
+{
+    char *raw =
+        text_of("GET /push/events?topic=%s HTTP/1.1\r\nHost: here\r\n\r\n", stage_topic("ends"));
+    struct http *h =
+        http_new(&(struct http_ask){ .port = front_port(web.front), .raw = slice_of(raw) });
+
+    while (http_body(h).len == 0 || !memmem(http_body(h).at, http_body(h).len, "id: ", 4))
+        ck_assert(http_wait(h, WEB_PATIENCE_MS));
+    signal_workers(SIGKILL);
+    ck_assert(wait_until(reply_is_over, h, WEB_PATIENCE_MS));
+    http_free(h);
+    free(raw);
+}
+END_TEST
+
 START_TEST(worker_is_stopped_and_says_farewell)
 {
     const char *topic = stage_topic("stopped");
@@ -142,6 +171,7 @@ void upset_tests(TCase *tc, const struct web_way *way)
     tcase_add_test(tc, worker_is_killed_and_nothing_is_lost);
     tcase_add_test(tc, web_server_is_reloaded_and_nothing_is_lost);
     if (way->lasting) {
+        tcase_add_test(tc, stream_of_a_killed_worker_ends_though_its_connection_might_be_kept);
         tcase_add_test(tc, worker_is_stopped_and_says_farewell);
         tcase_add_test(tc, database_is_restarted_and_streams_stay_open);
     }
