@@ -21,7 +21,7 @@ enum rc answer_write(struct request *r, struct slice bytes)
     return outbox_put(&answer_of(r)->out, bytes);
 }
 
-enum rc answer_lend(struct request *r, struct event *event, struct slice bytes)
+enum rc answer_lend(struct request *r, struct block *block)
 {
     struct answer *a = answer_of(r);
 
@@ -29,7 +29,7 @@ enum rc answer_lend(struct request *r, struct event *event, struct slice bytes)
         turn_add_soon(r->server, &a->turn);
     else if (!a->turn.link)
         turn_add(r->server, &a->turn);
-    return outbox_lend(&a->out, event, bytes);
+    return outbox_lend(&a->out, block);
 }
 
 bool answer_send(struct answer *a)

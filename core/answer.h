@@ -28,7 +28,7 @@ enum rc answer_head(struct request *, struct buf *head) MUST_USE;
 
 /* Three of the request_ops: queue, and send at the end of this turn. */
 enum rc answer_write(struct request *, struct slice);
-enum rc answer_lend(struct request *, struct event *, struct slice);
+enum rc answer_lend(struct request *, struct block *);
 size_t answer_queued(const struct request *);
 
 /* For turn_add_soon(): send what is queued, and call nobody back.  False: it is still to have its

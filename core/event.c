@@ -2,9 +2,7 @@
  * event.c - one message and its wire forms.
  *
  *      [struct event][topic\0][type\0][content_type\0][id\0][epoch\0][data\0]     one allocation
- *         forms -> [which, bytes] -> [which, bytes]                               on first demand
- *
- * An event has few forms at a time, and there are many events: a list, not a table.
+ *         forms -> [which, block] -> [which, block]                               on first demand
  *
  * The NULs are for debuggers and printf("%s"); nobody else counts on them.
  */
@@ -12,17 +10,11 @@
 
 #include <stdlib.h>
 
-struct form {
-    struct form *next;
-    uint32_t which, len;
-    char bytes[];
-};
-
 struct event {
     struct event_fields fields;
     uint32_t refs;
     size_t size; /* of all allocations together */
-    struct form *forms;
+    struct wire_form *forms;
     char text[];
 };
 
@@ -66,10 +58,7 @@ void event_unref(struct event *e)
 {
     if (!e || --e->refs > 0)
         return;
-    for (struct form *f = e->forms, *next; f; f = next) {
-        next = f->next;
-        free(f);
-    }
+    forms_free(e->forms);
     free(e);
 }
 
@@ -88,38 +77,63 @@ size_t event_size(const struct event *e)
     return e->size;
 }
 
-static struct form *form_new(struct event *e, unsigned which, struct slice bytes)
+/* ---- forms ---------------------------------------------------------------------------------- */
+
+struct block *form_find(const struct wire_form *f, unsigned which)
 {
-    struct form *f = bytes.len <= UINT32_MAX ? malloc(sizeof(*f) + bytes.len) : NULL;
-
-    if (!f)
-        return NULL;
-    *f = (struct form){ e->forms, which, (uint32_t)bytes.len };
-    if (bytes.len)
-        memcpy(f->bytes, bytes.at, bytes.len);
-    e->forms = f;
-    e->size += sizeof(*f) + bytes.len;
-    return f;
-}
-
-enum rc event_bytes(struct event *e, unsigned which, encode_fn *encode, const void *with,
-                    struct slice *out)
-{
-    struct form *f = e->forms;
-
     while (f && f->which != which)
         f = f->next;
-    if (!f) {
-        struct buf b = BUF_EMPTY;
-        enum rc rc = encode(e, with, &b);
-        if (rc == RC_OK)
-            rc = buf_rc(&b);
-        if (rc == RC_OK && !(f = form_new(e, which, buf_slice(&b))))
-            rc = RC_NOMEM;
-        buf_fini(&b);
-        if (rc != RC_OK)
-            return rc;
+    return f ? f->block : NULL;
+}
+
+struct block *form_add(struct wire_form **forms, unsigned which, struct slice bytes)
+{
+    struct wire_form *f = malloc(sizeof(*f));
+    struct block *b = f ? block_new(bytes) : NULL;
+
+    if (!b) {
+        free(f);
+        return NULL;
     }
-    *out = (struct slice){ f->bytes, f->len };
-    return RC_OK;
+    *f = (struct wire_form){ *forms, which, b };
+    *forms = f;
+    return b;
+}
+
+void forms_free(struct wire_form *f)
+{
+    for (struct wire_form *next; f; f = next) {
+        next = f->next;
+        block_unref(f->block);
+        free(f);
+    }
+}
+
+enum rc event_encode(const struct event *e, const struct encoder *as, struct buf *out)
+{
+    const struct block *made = form_find(e->forms, as->which);
+    enum rc rc = RC_OK;
+
+    if (made)
+        buf_put(out, block_slice(made));
+    else
+        rc = as->encode(e, as->with, out);
+    return rc == RC_OK ? buf_rc(out) : rc;
+}
+
+enum rc event_bytes(struct event *e, const struct encoder *as, struct block **out)
+{
+    struct buf b = BUF_EMPTY;
+    enum rc rc = RC_OK;
+
+    *out = form_find(e->forms, as->which);
+    if (*out)
+        return RC_OK;
+    rc = event_encode(e, as, &b);
+    if (rc == RC_OK && !(*out = form_add(&e->forms, as->which, buf_slice(&b))))
+        rc = RC_NOMEM;
+    if (rc == RC_OK)
+        e->size += sizeof(struct wire_form) + block_size(*out);
+    buf_fini(&b);
+    return rc;
 }

@@ -2,13 +2,13 @@
  * event.h - one message, on its way to everybody who asked for it.
  *
  * An event never changes after event_new(), which is why it can be shared.  Wire bytes are made
- * once per encoding and stay with the event until the last reader has sent them.
+ * once per encoding, in a block that stays with the event and with those who still have to send it.
  * Loop thread only.  Calls back only where it says so.
  */
 #ifndef CORE_EVENT_H
 #define CORE_EVENT_H
 
-#include "core/buf.h"
+#include "core/block.h"
 #include "core/cursor.h"
 
 struct event; /* opaque: event.c */
@@ -62,15 +62,35 @@ enum encoding {
     ENC_CLOUD_SSE,   /* server-sent event, data is the CloudEvent */
     ENC__COUNT
 };
-typedef enum rc encode_fn(const struct event *, const void *with, struct buf *out);
 
 /*
- * Lend the bytes of one encoding (enum encoding, or a transport's own number); encode() is called
- * back, with `with`, the first time only: what that says must be the same for all who ask. *out
- * lives as long as the caller's reference.  Returns what encode() returned (or RC_NOMEM); after a
- * failure nothing is kept and the next caller tries again.
+ * How a form is made.  encode() appends; nothing in what it makes may depend on who reads: all who
+ * ask for the form of this number must mean the same by it.
  */
-enum rc event_bytes(struct event *, unsigned which, encode_fn *, const void *with,
-                    struct slice *out) MUST_USE;
+struct encoder {
+    unsigned which; /* enum encoding, or a transport's own number */
+    enum rc (*encode)(const struct event *, const void *with, struct buf *out);
+    const void *with;
+};
+
+/*
+ * Lend one form's bytes; the encoder is called back the first time only.  Returns what it returned
+ * (or RC_NOMEM); after a failure nothing is kept and the next caller tries again.
+ */
+enum rc event_bytes(struct event *, const struct encoder *, struct block **out) MUST_USE;
+
+/* Append one form's bytes, and keep nothing. */
+enum rc event_encode(const struct event *, const struct encoder *, struct buf *out) MUST_USE;
+
+/* Forms that were made, by number: an event's or a run's.  Few at a time: a list, not a table. */
+struct wire_form {
+    struct wire_form *next;
+    unsigned which;
+    struct block *block; /* one reference */
+};
+struct block *form_find(const struct wire_form *, unsigned which);
+/* Keep a copy of the bytes; lends it.  NULL: no memory. */
+struct block *form_add(struct wire_form **, unsigned which, struct slice bytes) MUST_USE;
+void forms_free(struct wire_form *);
 
 #endif

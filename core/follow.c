@@ -47,18 +47,39 @@ static bool expired(const struct event_fields *e)
     return e->expires_us != 0 && e->expires_us <= wall_now_us();
 }
 
-/* Hand out one event that the reader's filters match. */
-static enum rc hand_out(struct follow *f, struct event *event)
+/* May this reader hear an event that its filters match, and does it still count? */
+static bool may_hear(const struct follow *f, const struct event *event)
 {
     const struct event_fields *e = event_fields(event);
 
-    f->seq = e->seq;
     if ((f->doubts || (e->flags & EVENT_PRIVATE)) &&
         !gate_may_hear(f->server->gate, &f->who, event))
-        return RC_OK;
-    if (expired(e))
-        return RC_OK;
-    return f->ops->event(f, event);
+        return false;
+    return !expired(e);
+}
+
+/* Hand out one event that the reader's filters match. */
+static enum rc hand_out(struct follow *f, struct event *event)
+{
+    f->seq = event_seq(event);
+    return may_hear(f, event) ? f->ops->event(f, event) : RC_OK;
+}
+
+/* Hand out all of a run at once; RC_LIMIT: the reader may not, or does not want to, have it so. */
+static enum rc hand_out_run(struct follow *f, struct run *run)
+{
+    int64_t before = f->seq;
+
+    if (run->n == 1 || !f->ops->run || event_seq(run->events[0]) <= before)
+        return RC_LIMIT;
+    for (size_t i = 0; i < run->n && (f->doubts || !run->open); i++)
+        if (!may_hear(f, run->events[i]))
+            return RC_LIMIT;
+    f->seq = run_last(run);
+    enum rc rc = f->ops->run(f, run);
+    if (rc == RC_LIMIT)
+        f->seq = before;
+    return rc;
 }
 
 static void pause_reader(struct follow *f)
@@ -79,14 +100,19 @@ static enum rc tell_gap(struct follow *f, enum gap_reason reason, int64_t contin
     return f->ops->gap(f, reason, continues_after);
 }
 
-static void on_told(struct subscriber *sub, struct event *const *events, size_t n)
+static void on_told(struct subscriber *sub, struct run *run)
 {
     struct follow *f = CONTAINER(sub, struct follow, sub);
-    enum rc rc = RC_OK;
 
-    for (size_t i = 0; i < n && rc == RC_OK && f->state == STATE_LIVE; i++)
-        if (event_seq(events[i]) > f->seq)
-            rc = hand_out(f, events[i]);
+    if (f->state != STATE_LIVE)
+        return;
+    enum rc rc = hand_out_run(f, run);
+    if (rc == RC_LIMIT) {
+        rc = RC_OK;
+        for (size_t i = 0; i < run->n && rc == RC_OK && f->state == STATE_LIVE; i++)
+            if (event_seq(run->events[i]) > f->seq)
+                rc = hand_out(f, run->events[i]);
+    }
     if (rc == RC_AGAIN)
         pause_reader(f);
 }

@@ -42,6 +42,9 @@ struct follow_ops {
     enum rc (*caught_up)(struct follow *);
     /* Cannot go on (RC_LIMIT: too many questions; RC_NOMEM).  Stop it. */
     void (*failed)(struct follow *, enum rc);
+    /* The next events, several at once, all of which this reader may hear.  Same return values, and
+       RC_LIMIT: not at once, they come one by one then.  NULL: always so. */
+    enum rc (*run)(struct follow *, struct run *);
 };
 
 enum since_kind { SINCE_NOW, SINCE_EARLIEST, SINCE_CURSOR, SINCE_TIME, SINCE_FOREIGN };

@@ -437,7 +437,7 @@ static void fetch_ahead(const struct hub_link *next)
 }
 
 /* The hot loop: everybody who hangs at this node. */
-static size_t tell(struct hub *hub, const struct node *at, struct event *const *events, size_t n)
+static size_t tell(struct hub *hub, const struct node *at, struct run *run)
 {
     size_t told = 0;
     for (struct hub_link *link = at->links; link; link = hub->next_link) {
@@ -448,14 +448,14 @@ static size_t tell(struct hub *hub, const struct node *at, struct event *const *
             continue;
         s->told = hub->walks;
         told++;
-        s->deliver(s, events, n);
+        s->deliver(s, run);
     }
     return told;
 }
 
-size_t hub_publish(struct hub *hub, struct event *const *events, size_t n_events)
+size_t hub_publish(struct hub *hub, struct run *run)
 {
-    struct slice topic = event_fields(events[0])->topic;
+    struct slice topic = event_fields(run->events[0])->topic;
     struct path path;
     size_t told = 0, depth = 0;
     assert(!hub->walking && topic.len > 0 && topic.len <= TOPIC_MAX);
@@ -470,10 +470,10 @@ size_t hub_publish(struct hub *hub, struct event *const *events, size_t n_events
         /* Arriving: the first depth levels of the topic lead here. */
         hub->visited++;
         if (n->hash && !(system && depth == 0))
-            told += tell(hub, n->hash, events, n_events);
+            told += tell(hub, n->hash, run);
         struct node *way = NULL;
         if (depth == path.n) {
-            told += tell(hub, n, events, n_events);
+            told += tell(hub, n, run);
         } else {
             way = literal_way(hub, n, topic, &path, depth);
             if (!way && !(system && depth == 0))

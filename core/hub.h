@@ -16,16 +16,16 @@
 #ifndef CORE_HUB_H
 #define CORE_HUB_H
 
-#include "core/event.h"
+#include "core/run.h"
 
 struct hub;      /* opaque: hub.c */
 struct hub_link; /* one (subscriber, filter) pair; opaque */
 
 /* Embedded in its owner.  Zero it, set deliver; the rest is the hub's. */
 struct subscriber {
-    void (*deliver)(struct subscriber *, struct event *const *, size_t n); /* lent */
-    struct hub_link *links; /* NULL: not subscribed */
-    int64_t told;           /* the hub's note: told in which walk */
+    void (*deliver)(struct subscriber *, struct run *); /* lent */
+    struct hub_link *links;                             /* NULL: not subscribed */
+    int64_t told;                                       /* the hub's note: told in which walk */
 };
 
 struct hub *hub_new(void) MUST_USE; /* gives; NULL: no memory */
@@ -40,9 +40,9 @@ enum rc hub_resubscribe(struct hub *, struct subscriber *, const struct slice *f
                         size_t n) MUST_USE;
 void hub_unsubscribe(struct hub *, struct subscriber *); /* not subscribed: nothing happens */
 
-/* Tell every matching subscriber of n (>= 1) events of one topic; returns how many were told.  Not
-   from within deliver(). */
-size_t hub_publish(struct hub *, struct event *const *, size_t n);
+/* Tell every matching subscriber of events of one topic; returns how many were told.  Not from
+   within deliver(). */
+size_t hub_publish(struct hub *, struct run *);
 
 /* Would this subscriber hear that topic? */
 bool hub_wants(const struct hub *, const struct subscriber *, struct slice topic);

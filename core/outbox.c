@@ -19,27 +19,21 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-struct outbox_item {
-    struct event *event; /* NULL: the bytes are our own */
-    const char *at;
-    uint32_t len;
-};
-
 /* There are thousands of idle connections: all this exists only while something waits. */
 struct outbox_queue {
     uint32_t first, count, cap; /* of the ring; cap is a power of two */
-    uint32_t off;               /* bytes of the first item that are sent */
+    uint32_t off;               /* bytes of the first block that are sent */
     uint32_t frame_left;        /* payload bytes of the announced frame that wait */
     bool bare;                  /* they belong to no frame at all */
     bool tail_due;              /* the frame's payload is sent, its tail is not */
     uint8_t head_len, head_off; /* a head (or tail) that was sent in part */
     uint8_t head[OUTBOX_HEAD_MAX];
-    struct outbox_item items[];
+    struct block *blocks[]; /* one reference to each */
 };
 
 enum {
-    ITEMS_FIRST = 4,
-    ITEMS_BURST = 32,     /* where few wait no longer, many do: not grown step by step */
+    BLOCKS_FIRST = 4,
+    BLOCKS_BURST = 32,    /* where few wait no longer, many do: not grown step by step */
     PIECES_MAX = 64,      /* per write; IOV_MAX is 1024 */
     FRAMES_MAX = 4,       /* new frames per write */
     TOGETHER_MAX = 32768, /* so many bytes are rather copied than pointed to */
@@ -64,51 +58,50 @@ void outbox_init(struct outbox *o)
     *o = (struct outbox){ 0 };
 }
 
-static struct outbox_item *item_at(struct outbox_queue *q, uint32_t i)
+static struct block **block_at(struct outbox_queue *q, uint32_t i)
 {
-    return &q->items[(q->first + i) & (q->cap - 1)];
-}
-
-static void item_release(struct outbox_item *item)
-{
-    if (item->event)
-        event_unref(item->event);
-    else
-        free((void *)(uintptr_t)item->at);
+    return &q->blocks[(q->first + i) & (q->cap - 1)];
 }
 
 void outbox_fini(struct outbox *o)
 {
     for (uint32_t i = 0; o->queue && i < o->queue->count; i++)
-        item_release(item_at(o->queue, i));
+        block_unref(*block_at(o->queue, i));
     free(o->queue);
     outbox_init(o);
 }
 
-/* See that there is a queue with room for one more item; false: no memory. */
+/* See that there is a queue with room for one more block; false: no memory. */
 static bool queue_reserve(struct outbox *o)
 {
     struct outbox_queue *old = o->queue, *q;
 
     if (old && old->count < old->cap)
         return true;
-    uint32_t cap = !old ? ITEMS_FIRST : old->cap < ITEMS_BURST ? ITEMS_BURST : old->cap * 2;
-    q = malloc(sizeof(*q) + cap * sizeof(q->items[0]));
+    uint32_t cap = !old ? BLOCKS_FIRST : old->cap < BLOCKS_BURST ? BLOCKS_BURST : old->cap * 2;
+    q = malloc(sizeof(*q) + cap * sizeof(q->blocks[0]));
     if (!q)
         return false;
     *q = old ? *old : (struct outbox_queue){ 0 };
     q->first = 0;
     q->cap = cap;
     for (uint32_t i = 0; old && i < old->count; i++)
-        q->items[i] = *item_at(old, i);
+        q->blocks[i] = *block_at(old, i);
     free(old);
     o->queue = q;
     return true;
 }
 
-static struct outbox_item *item_new(struct outbox *o)
+/* Takes the reference, if it is RC_OK. */
+static enum rc add(struct outbox *o, struct block *block)
 {
-    return queue_reserve(o) ? item_at(o->queue, o->queue->count++) : NULL;
+    if (block->len > UINT32_MAX - o->bytes)
+        return RC_LIMIT;
+    if (!queue_reserve(o))
+        return RC_NOMEM;
+    *block_at(o->queue, o->queue->count++) = block;
+    o->bytes += block->len;
+    return RC_OK;
 }
 
 enum rc outbox_put(struct outbox *o, struct slice bytes)
@@ -117,18 +110,20 @@ enum rc outbox_put(struct outbox *o, struct slice bytes)
         return RC_OK;
     if (bytes.len > UINT32_MAX - o->bytes)
         return RC_LIMIT;
-    char *copy = malloc(bytes.len);
-    if (!copy)
-        return RC_NOMEM;
-    struct outbox_item *item = item_new(o);
-    if (!item) {
-        free(copy);
-        return RC_NOMEM;
-    }
-    memcpy(copy, bytes.at, bytes.len);
-    *item = (struct outbox_item){ NULL, copy, (uint32_t)bytes.len };
-    o->bytes += (uint32_t)bytes.len;
-    return RC_OK;
+    struct block *block = block_new(bytes);
+    enum rc rc = block ? add(o, block) : RC_NOMEM;
+    if (rc != RC_OK)
+        block_unref(block);
+    return rc;
+}
+
+enum rc outbox_lend(struct outbox *o, struct block *block)
+{
+    enum rc rc = block->len > 0 ? add(o, block) : RC_OK;
+
+    if (rc == RC_OK && block->len > 0)
+        block_ref(block);
+    return rc;
 }
 
 enum rc outbox_put_bare(struct outbox *o, struct slice bytes)
@@ -141,20 +136,6 @@ enum rc outbox_put_bare(struct outbox *o, struct slice bytes)
         o->queue->bare = true;
     }
     return rc;
-}
-
-enum rc outbox_lend(struct outbox *o, struct event *event, struct slice bytes)
-{
-    if (bytes.len == 0)
-        return RC_OK;
-    if (bytes.len > UINT32_MAX - o->bytes)
-        return RC_LIMIT;
-    struct outbox_item *item = item_new(o);
-    if (!item)
-        return RC_NOMEM;
-    *item = (struct outbox_item){ event_ref(event), bytes.at, (uint32_t)bytes.len };
-    o->bytes += (uint32_t)bytes.len;
-    return RC_OK;
 }
 
 static void piece_add(struct layout *l, const void *at, size_t len, bool is_head, uint32_t frame)
@@ -212,13 +193,13 @@ static void lay_out(struct layout *l, struct outbox *o, outbox_frame_fn *frame, 
             return;
         if (l->pieces == PIECES_MAX)
             return;
-        const struct outbox_item *item = item_at(q, i);
-        size_t len = item->len - off < left ? item->len - off : left;
-        piece_add(l, item->at + off, len, false, 0);
+        const struct block *block = *block_at(q, i);
+        size_t len = block->len - off < left ? block->len - off : left;
+        piece_add(l, block->bytes + off, len, false, 0);
         waiting -= len;
         left -= frame ? len : 0;
         off += (uint32_t)len;
-        if (off == item->len) {
+        if (off == block->len) {
             off = 0;
             i++;
         }
@@ -230,11 +211,11 @@ static void lay_out(struct layout *l, struct outbox *o, outbox_frame_fn *frame, 
         frame_add(l, o, 0, frame, arg, &left);
 }
 
-/* n payload bytes of the first item have been sent. */
+/* n payload bytes of the first block have been sent. */
 static void payload_sent(struct outbox *o, size_t n, bool framed)
 {
     struct outbox_queue *q = o->queue;
-    struct outbox_item *item = item_at(q, 0);
+    struct block *block = *block_at(q, 0);
 
     q->off += (uint32_t)n;
     o->bytes -= (uint32_t)n;
@@ -243,9 +224,9 @@ static void payload_sent(struct outbox *o, size_t n, bool framed)
         q->tail_due = q->frame_left == 0 && o->tailed && !q->bare;
         q->bare = q->bare && q->frame_left > 0;
     }
-    if (q->off < item->len)
+    if (q->off < block->len)
         return;
-    item_release(item);
+    block_unref(block);
     q->first = (q->first + 1) & (q->cap - 1);
     q->off = 0;
     q->count--;

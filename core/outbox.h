@@ -1,11 +1,11 @@
 /*
  * outbox.h - what one connection still has to send.
  *
- *      head        sent part   [own bytes][event bytes][event bytes] …      queue
+ *      head        sent part   [own block][shared block][shared block] …    queue
  *      of frame    |<-- off -->|<---------- frame_left ---------->|
  *
- * The payload is a queue of slices: either bytes of its own (copied) or bytes of a shared event
- * (lent, with one reference).  Whoever sends cuts the payload into frames: FastCGI records, HTTP
+ * The payload is a queue of blocks: bytes of its own (copied), or what is lent to many, with one
+ * reference.  Whoever sends cuts the payload into frames: FastCGI records, HTTP
  * chunks, or nothing at all; frame() writes a head before each, and perhaps a tail behind it.  So
  * everything that waits for a socket leaves in one sendmsg(), however many events it is.  The queue
  * exists only while something waits.
@@ -16,7 +16,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "core/event.h"
+#include "core/block.h"
 
 enum {
     OUTBOX_HEAD_MAX = 24,     /* bytes a frame head may take */
@@ -43,9 +43,10 @@ typedef size_t outbox_frame_fn(void *arg, size_t payload, uint8_t head[OUTBOX_HE
 void outbox_init(struct outbox *);
 void outbox_fini(struct outbox *); /* drops everything */
 
-/* Queue a copy of the bytes; queue bytes of an event (takes its own reference). */
+/* Queue a copy of the bytes; queue a block (takes its own reference).  RC_NOMEM; RC_LIMIT: 4 GiB
+   wait. */
 enum rc outbox_put(struct outbox *, struct slice) MUST_USE;
-enum rc outbox_lend(struct outbox *, struct event *, struct slice) MUST_USE;
+enum rc outbox_lend(struct outbox *, struct block *) MUST_USE;
 
 /* A copy that goes out before any frame: only when nothing waits, but for more of the kind. */
 enum rc outbox_put_bare(struct outbox *, struct slice) MUST_USE;

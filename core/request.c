@@ -70,12 +70,16 @@ void reply_write(struct request *r, struct slice bytes)
         check(r, r->ops->write(r, bytes));
 }
 
-void reply_lend(struct request *r, struct event *event, enum encoding which, struct slice bytes)
+enum rc reply_bytes(struct request *r, struct run *run, const struct encoder *as,
+                    struct block **out)
 {
-    if (r->broken || r->head_only)
-        return;
-    check(r,
-          r->socket ? r->ops->socket->lend(r, event, which, bytes) : r->ops->lend(r, event, bytes));
+    return r->socket ? r->ops->socket->bytes(r, run, as, out) : run_bytes(run, as, out);
+}
+
+void reply_lend(struct request *r, struct block *block)
+{
+    if (!r->broken && !r->head_only)
+        check(r, r->ops->lend(r, block));
 }
 
 void reply_upgrade(struct request *r, struct slice protocol, struct slice headers)

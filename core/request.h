@@ -33,7 +33,7 @@
 #ifndef CORE_REQUEST_H
 #define CORE_REQUEST_H
 
-#include "core/event.h"
+#include "core/run.h"
 
 struct server;
 struct request;
@@ -59,7 +59,7 @@ struct request_ops {
     /* Head: status, and header lines "Name: value\r\n"…; without the blank line. */
     enum rc (*begin)(struct request *, int status, struct slice headers);
     enum rc (*write)(struct request *, struct slice); /* copies */
-    enum rc (*lend)(struct request *, struct event *, struct slice);
+    enum rc (*lend)(struct request *, struct block *);
     void (*end)(struct request *);
     /* Send what is queued now, and call nobody back.  RC_OK: all of it is sent; otherwise the
        turn's end will see to it.  NULL: that sees to everything. */
@@ -75,7 +75,8 @@ struct socket_ops {
     /* 101.  protocol: the subprotocol chosen, or empty; headers: further lines. */
     enum rc (*accept)(struct request *, struct slice protocol, struct slice headers);
     enum rc (*say)(struct request *, enum message_kind, struct slice); /* copies */
-    enum rc (*lend)(struct request *, struct event *, enum encoding, struct slice);
+    /* As run_bytes(), each event being one message as it goes over the wire. */
+    enum rc (*bytes)(struct request *, struct run *, const struct encoder *, struct block **);
     void (*close)(struct request *, unsigned code, const char *why); /* section 7.4 */
     void (*deafen)(struct request *, bool); /* take no more messages; take them again */
 };
@@ -134,7 +135,11 @@ void kept_free(struct server *, struct kept *);
 /* Answer.  Header lines end in "\r\n".  HEAD: the transport sends no body. */
 void reply_begin(struct request *, int status, struct slice headers);
 void reply_write(struct request *, struct slice);
-void reply_lend(struct request *, struct event *, enum encoding, struct slice bytes_of_event);
+/* A run's bytes as they are sent to this peer, and everybody like it; then they may be lent to it.
+ */
+enum rc reply_bytes(struct request *, struct run *, const struct encoder *,
+                    struct block **out) MUST_USE;
+void reply_lend(struct request *, struct block *);
 void reply_end(struct request *);
 
 /*

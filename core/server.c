@@ -257,27 +257,29 @@ int64_t server_epoch(struct server *s, const char *epoch, int64_t pruned_to, int
     return s->head;
 }
 
-/* How many of n (>= 1) events are of the first one's topic, one after another. */
-static size_t of_one_topic(struct event *const *events, size_t n)
+/* Are n (>= 1) events of one topic? */
+static bool are_of_one_topic(struct event *const *events, size_t n)
 {
     struct slice topic = event_fields(events[0])->topic;
     size_t i = 1;
 
     while (i < n && slice_is(event_fields(events[i])->topic, topic))
         i++;
-    return i;
+    return i == n;
 }
 
-/* Events of one topic, one walk.  The journal has all of them before anybody is told of the first:
-   who stops in the middle goes on from there. */
+/* One walk.  The journal has all of a run's events before anybody is told of the first: who stops
+   in the middle goes on from there. */
 static void tell(struct server *s, struct event *const *events, size_t n)
 {
     const struct event_fields *last = event_fields(events[n - 1]);
+    struct run run = run_of(events, n);
 
     for (size_t i = 0; i < n; i++)
         if (journal_append(s->journal, events[i]) != RC_OK)
             server_no_memory(s, "the journal"); /* it begins anew from here */
-    s->stats.deliveries += n * hub_publish(s->hub, events, n);
+    s->stats.deliveries += n * hub_publish(s->hub, &run);
+    run_fini(&run);
     s->stats.events += n;
     s->head = last->seq;
     s->head_time_us = last->time_us;
@@ -290,9 +292,9 @@ void server_events(struct server *s, struct event *const *events, size_t n, int6
     for (; n > 0 && event_seq(events[0]) <= s->head; n--)
         events++;
     if (n > 0) {
-        s->telling = of_one_topic(events, n) == n;
+        s->telling = are_of_one_topic(events, n);
         for (; n > 0; n -= walk, events += walk)
-            tell(s, events, walk = of_one_topic(events, n));
+            tell(s, events, walk = run_span(events, n));
         send_soon(s);
         s->telling = false;
         health_told(s, s->head_time_us);

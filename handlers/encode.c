@@ -183,21 +183,20 @@ static enum rc encode_cloud_sse(const struct event *event, const void *with, str
     return rc == RC_OK ? buf_rc(out) : rc;
 }
 
-encode_fn *const encoders[ENC__COUNT] = {
-    [ENC_JSON] = encode_json,
-    [ENC_NDJSON] = encode_ndjson,
-    [ENC_FRAME] = encode_frame,
-    [ENC_SSE] = encode_sse,
-    [ENC_SSE_JSON] = encode_sse_json,
-    [ENC_CLOUD] = encode_cloud,
-    [ENC_CLOUD_LINES] = encode_cloud_lines,
-    [ENC_CLOUD_SSE] = encode_cloud_sse,
-};
-
-enum rc encode_event(struct event *event, enum encoding encoding, const struct conf *conf,
-                     struct slice *out)
+struct encoder encode_as(enum encoding encoding, const struct conf *conf)
 {
-    return event_bytes(event, encoding, encoders[encoding], conf, out);
+    static enum rc (*const encoders[ENC__COUNT])(const struct event *, const void *,
+                                                 struct buf *) = {
+        [ENC_JSON] = encode_json,
+        [ENC_NDJSON] = encode_ndjson,
+        [ENC_FRAME] = encode_frame,
+        [ENC_SSE] = encode_sse,
+        [ENC_SSE_JSON] = encode_sse_json,
+        [ENC_CLOUD] = encode_cloud,
+        [ENC_CLOUD_LINES] = encode_cloud_lines,
+        [ENC_CLOUD_SSE] = encode_cloud_sse,
+    };
+    return (struct encoder){ (unsigned)encoding, encoders[encoding], conf };
 }
 
 void encode_beat(struct buf *out, const char *cursor)

@@ -16,12 +16,8 @@
 #include "core/event.h"
 #include "core/follow.h"
 
-/* The encoder of each form; for event_bytes(). */
-extern encode_fn *const encoders[ENC__COUNT];
-
-/* event_bytes() with the encoder that belongs to the form.  conf: the same for all. */
-enum rc encode_event(struct event *, enum encoding, const struct conf *,
-                     struct slice *out) MUST_USE;
+/* How each form is made.  conf: the same for all. */
+struct encoder encode_as(enum encoding, const struct conf *);
 
 /*
  * Append the JSON object that tells of a gap; no newline.  from and next are cursors; from is empty

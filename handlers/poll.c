@@ -271,14 +271,15 @@ static enum rc add(struct poll *p)
 static enum rc on_event(struct follow *f, struct event *event)
 {
     struct poll *p = CONTAINER(f, struct poll, follow);
-    struct slice bytes;
+    struct encoder as = encode_as(p->encoding, f->server->conf);
+    struct block *bytes;
 
-    if (encode_event(event, p->encoding, f->server->conf, &bytes) != RC_OK) {
+    if (event_bytes(event, &as, &bytes) != RC_OK) {
         p->events.nomem = true;
         return add(p);
     }
     put_comma(p);
-    buf_put(&p->events, bytes);
+    buf_put(&p->events, block_slice(bytes));
     p->last = event_seq(event);
     p->count++;
     return add(p);
@@ -329,7 +330,7 @@ static void on_failed(struct follow *f, enum rc rc)
     dispose(p);
 }
 
-static const struct follow_ops follow_ops = { on_event, on_gap, on_caught_up, on_failed };
+static const struct follow_ops follow_ops = { on_event, on_gap, on_caught_up, on_failed, NULL };
 
 static void on_gone(void *owner)
 {

@@ -318,29 +318,53 @@ void stream_drop(struct stream *s)
     release(s, server_of(s));
 }
 
-static enum rc tell(struct stream *s, struct event *event, bool moves_place)
+/* Would it have all of these bytes, one event after the other, without a stop? */
+static bool fits(const struct stream *s, size_t bytes)
 {
-    struct slice bytes;
+    const struct conf *conf = server_of(s)->conf;
 
-    if (encode_event(event, face_of(s)->encoding, server_of(s)->conf, &bytes) != RC_OK) {
+    if (face_of(s)->limited && conf->stream_bytes > 0 &&
+        s->bytes + bytes >= (size_t)conf->stream_bytes)
+        return false;
+    return reply_queued(s->request) + bytes <= (size_t)conf->queue_bytes;
+}
+
+/* RC_LIMIT: not so many at once. */
+static enum rc tell(struct stream *s, struct run *run, bool moves_place)
+{
+    struct encoder as = encode_as(face_of(s)->encoding, server_of(s)->conf);
+    struct block *bytes;
+
+    if (reply_bytes(s->request, run, &as, &bytes) != RC_OK) {
         server_no_memory(server_of(s), "an event");
         return finish_at(s, s->told, END_TROUBLE, some_retry(server_of(s)));
     }
-    reply_lend(s->request, event, face_of(s)->encoding, bytes);
-    wrote(s, bytes.len);
+    if (run->n > 1 && !fits(s, bytes->len))
+        return RC_LIMIT;
+    reply_lend(s->request, bytes);
+    wrote(s, bytes->len);
     if (moves_place)
-        s->told = event_seq(event);
+        s->told = run_last(run);
     return after_writing(s);
 }
 
-enum rc stream_tell(struct stream *s, struct event *event)
+static enum rc on_run(struct follow *f, struct run *run)
 {
-    return tell(s, event, false);
+    return tell(CONTAINER(f, struct stream, follow), run, true);
 }
 
 static enum rc on_event(struct follow *f, struct event *event)
 {
-    return tell(CONTAINER(f, struct stream, follow), event, true);
+    struct run alone = run_of(&event, 1);
+
+    return on_run(f, &alone);
+}
+
+enum rc stream_tell(struct stream *s, struct event *event)
+{
+    struct run alone = run_of(&event, 1);
+
+    return tell(s, &alone, false);
 }
 
 enum rc stream_tell_gap(struct stream *s, enum gap_reason reason, int64_t seen, int64_t resumes)
@@ -391,7 +415,13 @@ static void on_failed(struct follow *f, enum rc rc)
     (void)finish(s, END_TROUBLE, some_retry(server_of(s)));
 }
 
-static const struct follow_ops follow_ops = { on_event, on_gap, on_caught_up, on_failed };
+static const struct follow_ops follow_ops = {
+    .event = on_event,
+    .gap = on_gap,
+    .caught_up = on_caught_up,
+    .failed = on_failed,
+    .run = on_run,
+};
 
 static void on_room(void *owner)
 {

@@ -203,7 +203,8 @@ static void on_past_failed(struct follow *f, enum rc rc)
     stream_finish(&past_of(f)->talk->stream, END_TROUBLE);
 }
 
-static const struct follow_ops past_ops = { on_past, on_past_gap, on_past_told, on_past_failed };
+static const struct follow_ops past_ops = { on_past, on_past_gap, on_past_told, on_past_failed,
+                                            NULL };
 
 static struct past *past_new(struct talk *t, const struct visit *v, struct buf *list, size_t n)
 {

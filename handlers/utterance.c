@@ -91,10 +91,9 @@ static enum rc op_write(struct request *r, struct slice bytes)
     return buf_rc(&u->reply);
 }
 
-static enum rc op_lend(struct request *r, struct event *event, struct slice bytes)
+static enum rc op_lend(struct request *r, struct block *block)
 {
-    (void)event;
-    return op_write(r, bytes);
+    return op_write(r, block_slice(block));
 }
 
 static size_t op_queued(const struct request *r)

@@ -167,32 +167,34 @@ static enum rc op_say(struct request *r, enum message_kind kind, struct slice me
 struct framing {
     struct ws_deflate *deflate;
     int bits; /* 0: not compressed */
-    struct slice payload;
+    const struct encoder *message;
 };
 
-static enum rc frame_event(const struct event *event, const void *with, struct buf *out)
+static enum rc encode_frame(const struct event *event, const void *with, struct buf *out)
 {
     const struct framing *f = with;
+    struct buf message = BUF_EMPTY;
+    enum rc rc = event_encode(event, f->message, &message);
 
-    (void)event;
-    return put_message(f->deflate, f->bits, WS_TEXT, f->payload, out);
+    if (rc == RC_OK)
+        rc = put_message(f->deflate, f->bits, WS_TEXT, buf_slice(&message), out);
+    buf_fini(&message);
+    return rc;
 }
 
-static enum rc op_lend(struct request *r, struct event *event, enum encoding which,
-                       struct slice payload)
+/* The same for all whose frames are alike: in clear, or deflated for the same window. */
+static enum rc op_bytes(struct request *r, struct run *run, const struct encoder *message,
+                        struct block **out)
 {
     const struct conn *c = conn_of(r);
-    struct framing f = { share_of(c)->rules.deflate, 0, payload };
-    unsigned terms = 0; /* 0, or 1 for the smallest window, … */
-    struct slice frame;
+    struct framing framing = { share_of(c)->rules.deflate, 0, message };
+    struct encoder frame = { ENC__COUNT + message->which, encode_frame, &framing };
 
     if (deflates(c)) {
-        f.bits = window_bits(c);
-        terms = (unsigned)f.bits - WS_WINDOW_MIN + 1;
+        framing.bits = window_bits(c);
+        frame.which += ENC__COUNT * (unsigned)(framing.bits - WS_WINDOW_MIN + 1);
     }
-    enum rc rc =
-        event_bytes(event, ENC__COUNT * (terms + 1) + (unsigned)which, frame_event, &f, &frame);
-    return rc == RC_OK ? answer_lend(r, event, frame) : rc;
+    return run_bytes(run, &frame, out);
 }
 
 static void put_control(struct conn *c, enum ws_opcode opcode, struct slice payload)
@@ -517,7 +519,7 @@ const struct socket_ops ws_socket_ops = {
     .refuses = op_refuses,
     .accept = op_accept,
     .say = op_say,
-    .lend = op_lend,
+    .bytes = op_bytes,
     .close = op_close,
     .deafen = op_deafen,
 };

@@ -54,13 +54,15 @@ static void on_turn(struct turn *turn)
     ck_assert_int_eq(op_send(&reader->answer.request), RC_OK);
 }
 
-static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
+static void on_events(struct subscriber *sub, struct run *run)
 {
     struct reader *reader = CONTAINER(sub, struct reader, sub);
 
-    for (size_t i = 0; i < n; i++) {
-        ck_assert_int_eq(
-            answer_lend(&reader->answer.request, events[i], event_fields(events[i])->topic), RC_OK);
+    for (size_t i = 0; i < run->n; i++) {
+        struct block *block = block_new(event_fields(run->events[i])->topic);
+        ck_assert_ptr_nonnull(block);
+        ck_assert_int_eq(answer_lend(&reader->answer.request, block), RC_OK);
+        block_unref(block);
         reader->told++;
     }
     told++;

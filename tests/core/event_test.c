@@ -72,29 +72,44 @@ static enum rc encode_nothing(const struct event *e, const void *with, struct bu
     return RC_OK;
 }
 
+static enum rc bytes(struct event *e, unsigned which, struct block **out)
+{
+    return event_bytes(e, &(struct encoder){ which, encode, NULL }, out);
+}
+
 START_TEST(bytes_are_made_once_and_lent_to_all)
 {
     struct event *e = sample();
-    struct slice first, second;
+    struct block *first, *second;
+    struct buf copy = BUF_EMPTY;
     size_t bare = event_size(e);
     encoded = 0;
     encode_rc = RC_OK;
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &first), RC_OK);
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &second), RC_OK);
+    ck_assert_int_eq(bytes(e, ENC_SSE, &first), RC_OK);
+    ck_assert_int_eq(bytes(e, ENC_SSE, &second), RC_OK);
     ck_assert_int_eq(encoded, 1);
-    ck_assert_ptr_eq(first.at, second.at);
-    ck_assert(slice_is(first, SLICE("seq 42")));
+    ck_assert_ptr_eq(first, second);
+    ck_assert(slice_is(block_slice(first), SLICE("seq 42")));
     size_t once = event_size(e);
     ck_assert_uint_ge(once, bare + 6);
-    ck_assert_int_eq(event_bytes(e, ENC_JSON, encode, NULL, &second), RC_OK);
+    ck_assert_int_eq(bytes(e, ENC_JSON, &second), RC_OK);
     ck_assert_int_eq(encoded, 2);
     ck_assert_uint_eq(event_size(e), once + (once - bare));
-    ck_assert_ptr_ne(first.at, second.at);
+    ck_assert_ptr_ne(first, second);
     /* A transport's own. */
-    ck_assert_int_eq(event_bytes(e, ENC__COUNT + 1, encode, NULL, &second), RC_OK);
+    ck_assert_int_eq(bytes(e, ENC__COUNT + 1, &second), RC_OK);
     ck_assert_int_eq(encoded, 3);
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &second), RC_OK);
-    ck_assert_ptr_eq(first.at, second.at);
+    ck_assert_int_eq(bytes(e, ENC_SSE, &second), RC_OK);
+    ck_assert_ptr_eq(first, second);
+    /* A copy is made of what is there, and leaves nothing. */
+    size_t all = event_size(e);
+    ck_assert_int_eq(event_encode(e, &(struct encoder){ ENC_SSE, encode, NULL }, &copy), RC_OK);
+    ck_assert_int_eq(encoded, 3);
+    ck_assert_int_eq(event_encode(e, &(struct encoder){ ENC_FRAME, encode, NULL }, &copy), RC_OK);
+    ck_assert_int_eq(encoded, 4);
+    ck_assert(slice_is(buf_slice(&copy), SLICE("seq 42seq 42")));
+    ck_assert_uint_eq(event_size(e), all);
+    buf_fini(&copy);
     event_unref(e);
 }
 END_TEST
@@ -102,33 +117,38 @@ END_TEST
 START_TEST(they_live_until_the_last_reader_has_gone)
 {
     struct event *e = sample();
-    struct slice bytes;
+    struct block *lent;
     encode_rc = RC_OK;
     for (int i = 0; i < 3; i++)
         ck_assert_ptr_eq(event_ref(e), e);
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &bytes), RC_OK);
+    ck_assert_int_eq(bytes(e, ENC_SSE, &lent), RC_OK);
     for (int i = 0; i < 3; i++) {
         event_unref(e);
-        ck_assert(slice_is(bytes, SLICE("seq 42")));
+        ck_assert(slice_is(block_slice(lent), SLICE("seq 42")));
         ck_assert(slice_is(event_fields(e)->topic, SLICE("orders/42")));
     }
+    ck_assert_ptr_eq(block_ref(lent), lent); /* who sends needs no event */
     event_unref(e);
+    ck_assert(slice_is(block_slice(lent), SLICE("seq 42")));
+    ck_assert_uint_eq(lent->refs, 1);
+    block_unref(lent);
+    block_unref(NULL);
 }
 END_TEST
 
 START_TEST(after_a_failure_nothing_is_kept)
 {
     struct event *e = sample();
-    struct slice bytes;
+    struct block *lent;
     size_t bare = event_size(e);
     encoded = 0;
     encode_rc = RC_LIMIT;
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &bytes), RC_LIMIT);
+    ck_assert_int_eq(bytes(e, ENC_SSE, &lent), RC_LIMIT);
     ck_assert_uint_eq(event_size(e), bare);
     encode_rc = RC_OK;
-    ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &bytes), RC_OK);
+    ck_assert_int_eq(bytes(e, ENC_SSE, &lent), RC_OK);
     ck_assert_int_eq(encoded, 2);
-    ck_assert(slice_is(bytes, SLICE("seq 42")));
+    ck_assert(slice_is(block_slice(lent), SLICE("seq 42")));
     event_unref(e);
 }
 END_TEST
@@ -136,12 +156,13 @@ END_TEST
 START_TEST(an_encoding_may_be_empty)
 {
     struct event *e = sample();
-    struct slice bytes;
+    struct encoder nothing = { ENC_FRAME, encode_nothing, NULL };
+    struct block *lent;
     encoded = 0;
-    ck_assert_int_eq(event_bytes(e, ENC_FRAME, encode_nothing, NULL, &bytes), RC_OK);
-    ck_assert_int_eq(event_bytes(e, ENC_FRAME, encode_nothing, NULL, &bytes), RC_OK);
+    ck_assert_int_eq(event_bytes(e, &nothing, &lent), RC_OK);
+    ck_assert_int_eq(event_bytes(e, &nothing, &lent), RC_OK);
     ck_assert_int_eq(encoded, 1);
-    ck_assert_uint_eq(bytes.len, 0);
+    ck_assert_uint_eq(lent->len, 0);
     event_unref(e);
 }
 END_TEST
@@ -152,13 +173,13 @@ START_TEST(a_want_of_memory_is_told_and_passes)
     MEMORY_SCRIPT(nth)
     {
         struct event *e = sample();
-        struct slice bytes;
+        struct block *lent;
         if (e) {
-            /* The encoder's room, and that of the form which stays. */
-            enum rc rc = event_bytes(e, ENC_SSE, encode, NULL, &bytes);
-            ck_assert_int_eq(rc, nth == 1 || nth == 2 ? RC_NOMEM : RC_OK);
-            ck_assert_int_eq(event_bytes(e, ENC_SSE, encode, NULL, &bytes), RC_OK);
-            ck_assert(slice_is(bytes, SLICE("seq 42")));
+            /* The encoder's room, and what stays: the form and its block. */
+            enum rc rc = bytes(e, ENC_SSE, &lent);
+            ck_assert_int_eq(rc, nth >= 1 && nth <= 3 ? RC_NOMEM : RC_OK);
+            ck_assert_int_eq(bytes(e, ENC_SSE, &lent), RC_OK);
+            ck_assert(slice_is(block_slice(lent), SLICE("seq 42")));
         }
         ck_assert_int_eq(e == NULL, nth == 0);
         event_unref(e);

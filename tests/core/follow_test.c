@@ -75,6 +75,8 @@ struct reader {
     size_t events, gaps, caught_up, failures;
     enum gap_reason reason;
     bool started, in_past;
+    bool takes_runs; /* if it neither pauses nor leaves amid them */
+    size_t runs;
     int pause_in, close_in; /* callbacks until it takes no more, or leaves; 0: never */
 };
 
@@ -98,9 +100,8 @@ static enum rc reaction(struct reader *r)
     return r->pause_in && --r->pause_in == 0 ? RC_AGAIN : RC_OK;
 }
 
-static enum rc on_event(struct follow *f, struct event *event)
+static void hear(struct reader *r, struct event *event)
 {
-    struct reader *r = CONTAINER(f, struct reader, follow);
     const struct event_fields *e = event_fields(event);
 
     ck_assert(topic_matches(slice_of(r->filter), e->topic));
@@ -110,7 +111,30 @@ static enum rc on_event(struct follow *f, struct event *event)
     r->pos = e->seq;
     r->events++;
     /* Whoever asks for the place right now is not told of one that lies before us. */
-    ck_assert_int_eq(follow_cursor(f), r->in_past ? e->seq : follow_cursor(f));
+    ck_assert_int_eq(follow_cursor(&r->follow), r->in_past ? e->seq : follow_cursor(&r->follow));
+}
+
+static enum rc on_event(struct follow *f, struct event *event)
+{
+    struct reader *r = CONTAINER(f, struct reader, follow);
+
+    hear(r, event);
+    return reaction(r);
+}
+
+static enum rc on_run(struct follow *f, struct run *run)
+{
+    struct reader *r = CONTAINER(f, struct reader, follow);
+    int n = (int)run->n;
+
+    ck_assert_int_gt(n, 1);
+    if (!r->takes_runs || (r->pause_in && r->pause_in < n) || (r->close_in && r->close_in < n))
+        return RC_LIMIT;
+    r->runs++;
+    for (int i = 0; i < n; i++)
+        hear(r, run->events[i]);
+    r->pause_in -= r->pause_in ? n - 1 : 0;
+    r->close_in -= r->close_in ? n - 1 : 0;
     return reaction(r);
 }
 
@@ -146,7 +170,7 @@ static void on_failed(struct follow *f, enum rc rc)
     r->started = false;
 }
 
-static const struct follow_ops reader_ops = { on_event, on_gap, on_caught_up, on_failed };
+static const struct follow_ops reader_ops = { on_event, on_gap, on_caught_up, on_failed, on_run };
 
 static void start(struct reader *r, struct since since)
 {
@@ -449,6 +473,101 @@ START_TEST(private_and_expired_events_are_passed_over)
 }
 END_TEST
 
+/* So many events on "a" come together. */
+static void commit_run(int n)
+{
+    while (n-- > 0)
+        commit("a");
+    turn(3);
+}
+
+START_TEST(events_of_one_topic_that_come_together_are_handed_out_as_a_run)
+{
+    struct reader takes = { .filter = "a", .takes_runs = true }, refuses = { .filter = "#" };
+
+    turn(2);
+    start(&takes, (struct since){ .kind = SINCE_NOW });
+    start(&refuses, (struct since){ .kind = SINCE_NOW });
+    commit_run(5);
+    ck_assert_uint_eq(takes.runs, 1);
+    ck_assert_uint_eq(takes.events, 5);
+    ck_assert_uint_eq(refuses.events, 5);
+    commit_run(1); /* is none */
+    ck_assert_uint_eq(takes.runs, 1);
+    ck_assert_uint_eq(takes.events, 6);
+    stop(&takes);
+    stop(&refuses);
+}
+END_TEST
+
+START_TEST(who_takes_no_more_after_a_run_goes_on_after_it)
+{
+    struct reader pauses = { .filter = "a", .takes_runs = true, .pause_in = 5 },
+                  leaves = { .filter = "a", .takes_runs = true, .close_in = 5 };
+
+    turn(2);
+    start(&pauses, (struct since){ .kind = SINCE_NOW });
+    start(&leaves, (struct since){ .kind = SINCE_NOW });
+    commit_run(5);
+    ck_assert_uint_eq(pauses.runs, 1);
+    ck_assert_uint_eq(leaves.runs, 1);
+    ck_assert(!leaves.started);
+    commit_run(3);
+    ck_assert_uint_eq(pauses.events, 5);
+    ck_assert_int_eq(follow_cursor(&pauses.follow), 5);
+    follow_resume(&pauses.follow);
+    turn(3);
+    ck_assert_uint_eq(pauses.events, 8);
+    ck_assert_uint_eq(leaves.events, 5);
+    stop(&pauses);
+}
+END_TEST
+
+START_TEST(of_a_run_that_not_all_may_hear_each_hears_what_it_may)
+{
+    struct reader r = { .filter = "a", .takes_runs = true };
+
+    turn(2);
+    start(&r, (struct since){ .kind = SINCE_NOW });
+    commit("a");
+    commit_draft((struct draft){ .topic = SLICE("a"), .is_private = true });
+    commit("a");
+    turn(3);
+    ck_assert_uint_eq(r.events, 2);
+    fake_clock(server.source, -60000);
+    commit("a");
+    commit_draft((struct draft){ .topic = SLICE("a"), .expires_ms = 1000 });
+    truth.topic[truth.head] = NULL;
+    commit("a");
+    turn(3);
+    ck_assert_uint_eq(r.events, 4);
+    ck_assert_uint_eq(r.runs, 0);
+    ck_assert_int_eq(follow_cursor(&r.follow), 6);
+    commit_draft((struct draft){ .topic = SLICE("a"), .expires_ms = 3600000 }); /* lasts */
+    commit_run(1);
+    ck_assert_uint_eq(r.events, 6);
+    ck_assert_uint_eq(r.runs, 1);
+    stop(&r);
+}
+END_TEST
+
+START_TEST(who_is_amid_a_run_hears_the_rest_of_it)
+{
+    struct reader ahead = { .filter = "a", .takes_runs = true, .pos = 2 };
+
+    turn(2);
+    fake_mute(server.source);
+    commit_run(5);
+    start(&ahead, cursor(2)); /* given out by a process that has heard of it already */
+    turn(3);
+    fake_bell(server.source);
+    turn(3);
+    ck_assert_uint_eq(ahead.events, 3);
+    ck_assert_uint_eq(ahead.runs, 0);
+    stop(&ahead);
+}
+END_TEST
+
 START_TEST(too_many_questions_end_the_reader_that_asks)
 {
     struct reader r = { .filter = "a" };
@@ -532,6 +651,7 @@ static void play(uint64_t seed, bool holes_allowed)
     turn(2);
     for (size_t i = 0; i < READERS; i++) {
         readers[i].filter = filters[i % LENGTH(filters)];
+        readers[i].takes_runs = i % 2;
         start(&readers[i], cursor(0));
     }
     for (int step = 0; step < 1500; step++)
@@ -585,6 +705,10 @@ SUITE(follow)
     tcase_add_test(tc, retention_that_overtakes_the_whole_process_is_told);
     tcase_add_test(tc, another_history_is_told_to_everyone);
     tcase_add_test(tc, private_and_expired_events_are_passed_over);
+    tcase_add_test(tc, events_of_one_topic_that_come_together_are_handed_out_as_a_run);
+    tcase_add_test(tc, who_takes_no_more_after_a_run_goes_on_after_it);
+    tcase_add_test(tc, of_a_run_that_not_all_may_hear_each_hears_what_it_may);
+    tcase_add_test(tc, who_is_amid_a_run_hears_the_rest_of_it);
     tcase_add_test(tc, too_many_questions_end_the_reader_that_asks);
     tcase_add_loop_test(tc, whatever_happens_nothing_is_lost_doubled_or_swapped, 0, 24);
     tcase_add_loop_test(tc, whatever_retention_does_every_hole_is_told, 0, 24);

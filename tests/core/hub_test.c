@@ -16,12 +16,12 @@ struct ear {
     struct ear *other;
 };
 
-static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
+static void on_events(struct subscriber *sub, struct run *run)
 {
     struct ear *ear = CONTAINER(sub, struct ear, sub);
-    ear->heard += n;
+    ear->heard += run->n;
     if (ear->act)
-        ear->act(ear, events[0]);
+        ear->act(ear, run->events[0]);
 }
 
 static void listen(struct hub *hub, struct ear *ear, const char *filter)
@@ -35,7 +35,8 @@ static void listen(struct hub *hub, struct ear *ear, const char *filter)
 static size_t publish_slice(struct hub *hub, struct slice topic)
 {
     struct event *e = event_new(&(struct event_fields){ .epoch = "e", .seq = 1, .topic = topic });
-    size_t told = hub_publish(hub, &e, 1);
+    struct run alone = run_of(&e, 1);
+    size_t told = hub_publish(hub, &alone);
     event_unref(e);
     return told;
 }
@@ -295,17 +296,17 @@ END_TEST
 
 static char walk[64];
 
-static void note_walk(struct subscriber *sub, struct event *const *events, size_t n)
+static void note_walk(struct subscriber *sub, struct run *run)
 {
     struct ear *ear = CONTAINER(sub, struct ear, sub);
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < run->n; i++) {
         size_t len = strlen(walk);
         snprintf(walk + len, sizeof(walk) - len, "%c%lld ", ear->act ? 'x' : 'y',
-                 (long long)event_seq(events[i]));
+                 (long long)event_seq(run->events[i]));
     }
     if (ear->act)
-        ear->act(ear, events[0]);
+        ear->act(ear, run->events[0]);
 }
 
 START_TEST(events_of_one_topic_are_told_one_subscriber_after_the_other)
@@ -324,7 +325,8 @@ START_TEST(events_of_one_topic_are_told_one_subscriber_after_the_other)
     ck_assert_int_eq(hub_subscribe(hub, &third->sub, &SLICE("a/b"), 1), RC_OK);
     ck_assert_int_eq(hub_subscribe(hub, &second.sub, &SLICE("a/b"), 1), RC_OK);
     ck_assert_int_eq(hub_subscribe(hub, &first.sub, &SLICE("#"), 1), RC_OK);
-    ck_assert_uint_eq(hub_publish(hub, events, LENGTH(events)), 2);
+    struct run run = run_of(events, LENGTH(events));
+    ck_assert_uint_eq(hub_publish(hub, &run), 2);
     ck_assert_str_eq(walk, "x1 x2 x3 y1 y2 y3 ");
     for (size_t i = 0; i < LENGTH(events); i++)
         event_unref(events[i]);

@@ -74,9 +74,10 @@ START_TEST(what_an_event_weighed_is_given_back_even_if_it_has_grown)
     size_t settled = 0;
     for (int64_t i = 1; i <= 1000; i++) {
         struct event *e = event_of(i, 1000);
-        struct slice bytes;
+        struct block *bytes;
         ck_assert_int_eq(journal_append(j, e), RC_OK);
-        ck_assert_int_eq(event_bytes(e, ENC_SSE, encode_much, NULL, &bytes), RC_OK);
+        ck_assert_int_eq(event_bytes(e, &(struct encoder){ ENC_SSE, encode_much, NULL }, &bytes),
+                         RC_OK);
         event_unref(e);
         if (i == 100)
             settled = journal_count(j);

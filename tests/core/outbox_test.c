@@ -92,36 +92,35 @@ static void unframe(const struct buf *wire, struct buf *payload, bool *end)
     }
 }
 
-static struct event *event_of(int64_t seq, const char *data)
+static struct block *block_of(const char *text)
 {
-    struct event *e = event_new(&(struct event_fields){
-        .epoch = "e", .seq = seq, .topic = SLICE("t"), .data = slice_of(data) });
-    ck_assert_ptr_nonnull(e);
-    return e;
+    struct block *b = block_new(slice_of(text));
+    ck_assert_ptr_nonnull(b);
+    return b;
 }
 
-static void lend(struct outbox *o, struct event *e)
+static void lend(struct outbox *o, struct block *b)
 {
-    ck_assert_int_eq(outbox_lend(o, e, event_fields(e)->data), RC_OK);
+    ck_assert_int_eq(outbox_lend(o, b), RC_OK);
 }
 
 START_TEST(all_that_waits_leaves_in_one_write_and_one_frame)
 {
     struct outbox o;
-    struct event *e = event_of(1, "shared");
+    struct block *b = block_of("shared");
 
     outbox_init(&o);
     kernel_reset(1000);
     ck_assert_int_eq(outbox_put(&o, SLICE("own,")), RC_OK);
     for (int i = 0; i < 16; i++)
-        lend(&o, e);
+        lend(&o, b);
     ck_assert_uint_eq(o.bytes, 4 + 16 * 6);
     ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_OK);
     ck_assert_uint_eq(kernel.calls, 1);
     ck_assert_int_eq(memcmp(kernel.taken.at, "<100>own,sharedshared", 21), 0);
     ck_assert(outbox_empty(&o));
     ck_assert_ptr_null(o.queue); /* nothing is kept while nothing waits */
-    event_unref(e);
+    block_unref(b);
     outbox_fini(&o);
 }
 END_TEST
@@ -139,15 +138,15 @@ START_TEST(a_send_cut_anywhere_goes_on_where_it_was_cut)
         outbox_init(&o);
         kernel_reset(first ? first : 1000);
         for (size_t i = 0; i < LENGTH(pieces); i++) {
-            struct event *e = event_of((int64_t)i + 1, pieces[i]);
+            struct block *b = block_of(pieces[i]);
             buf_puts(&expected, pieces[i]);
             if (i == 3) /* something comes while the first frame is under way */
                 (void)!outbox_send(&o, -1, bracket_frame, NULL);
             if (i % 2)
-                lend(&o, e);
+                lend(&o, b);
             else
                 ck_assert_int_eq(outbox_put(&o, slice_of(pieces[i])), RC_OK);
-            event_unref(e);
+            block_unref(b);
         }
         outbox_finish(&o);
         while (outbox_send(&o, -1, bracket_frame, NULL) == RC_AGAIN)
@@ -166,6 +165,33 @@ START_TEST(a_send_cut_anywhere_goes_on_where_it_was_cut)
 }
 END_TEST
 
+START_TEST(a_shared_block_is_held_until_its_last_byte_is_sent)
+{
+    struct block *b = block_of("a run of events");
+
+    for (size_t cut = 1; cut < b->len; cut++) {
+        struct outbox slow, gone;
+        outbox_init(&slow);
+        outbox_init(&gone);
+        lend(&slow, b);
+        lend(&gone, b);
+        ck_assert_uint_eq(b->refs, 3);
+        kernel_reset(cut);
+        ck_assert_int_eq(outbox_send(&slow, -1, NULL, NULL), RC_AGAIN);
+        ck_assert_uint_eq(slow.bytes, b->len - cut);
+        ck_assert_uint_eq(b->refs, 3);
+        kernel.room = b->len;
+        ck_assert_int_eq(outbox_send(&slow, -1, NULL, NULL), RC_OK);
+        ck_assert(slice_is(buf_slice(&kernel.taken), block_slice(b)));
+        ck_assert_uint_eq(b->refs, 2);
+        outbox_fini(&gone);
+        ck_assert_uint_eq(b->refs, 1);
+        outbox_fini(&slow);
+    }
+    block_unref(b);
+}
+END_TEST
+
 START_TEST(more_than_a_frame_and_more_pieces_than_a_write_arrive_whole)
 {
     struct outbox o;
@@ -176,9 +202,9 @@ START_TEST(more_than_a_frame_and_more_pieces_than_a_write_arrive_whole)
     kernel_reset(SIZE_MAX);
     for (int i = 0; i < 300000; i++)
         buf_putc(&big, (char)('a' + i % 23));
-    struct event *e = event_of(1, "small");
+    struct block *b = block_of("small");
     for (int i = 0; i < 200; i++) {
-        lend(&o, e);
+        lend(&o, b);
         buf_puts(&expected, "small");
     }
     ck_assert_int_eq(outbox_put(&o, buf_slice(&big)), RC_OK);
@@ -188,7 +214,7 @@ START_TEST(more_than_a_frame_and_more_pieces_than_a_write_arrive_whole)
     unframe(&kernel.taken, &payload, &end);
     ck_assert(end);
     ck_assert(slice_is(buf_slice(&payload), buf_slice(&expected)));
-    event_unref(e);
+    block_unref(b);
     buf_fini(&big);
     buf_fini(&expected);
     buf_fini(&payload);
@@ -401,6 +427,7 @@ SUITE(outbox)
     tcase_add_test(tc, a_pipe_is_served_like_a_socket);
     tcase_add_test(tc, all_that_waits_leaves_in_one_write_and_one_frame);
     tcase_add_test(tc, a_send_cut_anywhere_goes_on_where_it_was_cut);
+    tcase_add_test(tc, a_shared_block_is_held_until_its_last_byte_is_sent);
     tcase_add_test(tc, more_than_a_frame_and_more_pieces_than_a_write_arrive_whole);
     tcase_add_test(tc, without_a_framer_the_payload_is_all_there_is);
     tcase_add_test(tc, a_trailer_alone_is_sent_once);

@@ -43,11 +43,11 @@ static void hear(const struct event_fields *f)
     }
 }
 
-static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
+static void on_events(struct subscriber *sub, struct run *run)
 {
     (void)sub;
-    for (size_t i = 0; i < n; i++)
-        hear(event_fields(events[i]));
+    for (size_t i = 0; i < run->n; i++)
+        hear(event_fields(run->events[i]));
 }
 
 bool hears(const char *topic, const char *name)

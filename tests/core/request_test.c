@@ -48,9 +48,9 @@ static enum rc on_write(struct request *r, struct slice bytes)
     return RC_OK;
 }
 
-static enum rc on_lend(struct request *r, struct event *event, struct slice bytes)
+static enum rc on_lend(struct request *r, struct block *block)
 {
-    (void)r, (void)event, (void)bytes;
+    (void)r, (void)block;
     return RC_OK;
 }
 

@@ -125,10 +125,9 @@ static enum rc on_write(struct request *r, struct slice bytes)
     return RC_OK;
 }
 
-static enum rc on_lend(struct request *r, struct event *event, struct slice bytes)
+static enum rc on_lend(struct request *r, struct block *block)
 {
-    (void)event;
-    return on_write(r, bytes);
+    return on_write(r, block_slice(block));
 }
 
 static void on_end(struct request *r)
@@ -171,12 +170,20 @@ static enum rc on_say(struct request *r, enum message_kind kind, struct slice me
     return on_write(r, message);
 }
 
-static enum rc on_lend_message(struct request *r, struct event *event, enum encoding which,
-                               struct slice message)
+static enum rc encode_line(const struct event *event, const void *message, struct buf *out)
 {
-    (void)event;
-    (void)which;
-    return on_say(r, MESSAGE_TEXT, message);
+    enum rc rc = event_encode(event, message, out);
+
+    buf_putc(out, '\n');
+    return rc;
+}
+
+static enum rc on_bytes(struct request *r, struct run *run, const struct encoder *message,
+                        struct block **out)
+{
+    struct encoder line = { ENC__COUNT + message->which, encode_line, message };
+
+    return run_bytes(run, &line, out);
 }
 
 static void on_close(struct request *r, unsigned code, const char *why)
@@ -194,7 +201,7 @@ static const struct socket_ops socket_ops = {
     .refuses = on_refuses,
     .accept = on_accept,
     .say = on_say,
-    .lend = on_lend_message,
+    .bytes = on_bytes,
     .close = on_close,
     .deafen = on_deafen,
 };

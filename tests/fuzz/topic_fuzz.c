@@ -14,10 +14,9 @@ struct ear {
     size_t heard;
 };
 
-static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
+static void on_events(struct subscriber *sub, struct run *run)
 {
-    (void)events;
-    CONTAINER(sub, struct ear, sub)->heard += n;
+    CONTAINER(sub, struct ear, sub)->heard += run->n;
 }
 
 static void check_relations(struct slice a, struct slice b, struct slice topic)
@@ -50,7 +49,8 @@ static void check_hub(const struct slice *filters, size_t n, struct slice topic)
     }
     if (n > 0)
         must(hub_subscribe(hub, &all.sub, filters, n) == RC_OK);
-    size_t told = hub_publish(hub, &event, 1);
+    struct run alone = run_of(&event, 1);
+    size_t told = hub_publish(hub, &alone);
     for (size_t i = 0; i < n; i++) {
         struct buf b = BUF_EMPTY;
         bool matches = naive_matches(filters[i], topic);
@@ -64,7 +64,7 @@ static void check_hub(const struct slice *filters, size_t n, struct slice topic)
     must(told == expected + all.heard);
     for (size_t i = 0; i < n; i += 2)
         hub_unsubscribe(hub, &ears[i].sub);
-    hub_publish(hub, &event, 1);
+    hub_publish(hub, &alone);
     for (size_t i = 0; i < n; i++)
         must(ears[i].heard == naive_matches(filters[i], topic) * (i % 2 ? 2u : 1u));
     for (size_t i = 1; i < n; i += 2)

@@ -24,9 +24,10 @@ static const struct conf conf = { .cloudevents_source = (char[]){ "/bell" } };
 
 static struct slice encode(struct event *e, enum encoding encoding)
 {
-    struct slice out;
-    ck_assert_int_eq(encode_event(e, encoding, &conf, &out), RC_OK);
-    return out;
+    struct encoder as = encode_as(encoding, &conf);
+    struct block *out;
+    ck_assert_int_eq(event_bytes(e, &as, &out), RC_OK);
+    return block_slice(out);
 }
 
 static json_t *json_of(struct slice text)

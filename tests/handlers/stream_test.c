@@ -200,6 +200,20 @@ START_TEST(stream_ends_cleanly_after_its_bytes)
 }
 END_TEST
 
+START_TEST(a_burst_ends_a_stream_where_single_events_would)
+{
+    struct answer *live = open_stream("/stream?topic=t");
+
+    for (int i = 0; i < 5; i++)
+        publish_bytes("t", 1000, 'x'); /* together */
+    answer_expect(live, "\"reason\":\"bytes\"");
+    struct slice body = answer_body(live);
+    ck_assert_ptr_nonnull(memmem(body.at, body.len, "\"id\":\"fake-4\"", 13));
+    ck_assert_ptr_null(memmem(body.at, body.len, "\"id\":\"fake-5\"", 13));
+    answer_close(live);
+}
+END_TEST
+
 START_TEST(drain_ends_streams_with_a_jittered_retry)
 {
     struct answer *a = open_stream("/events?topic=t"), *b = open_stream("/stream?topic=t");
@@ -394,6 +408,7 @@ SUITE(stream)
     tcase_add_test(tc, silence_is_filled_with_heartbeats);
     tcase_add_test(tc, heartbeat_carries_the_place_that_has_moved_on);
     tcase_add_test(tc, stream_ends_cleanly_after_its_bytes);
+    tcase_add_test(tc, a_burst_ends_a_stream_where_single_events_would);
     tcase_add_test(tc, drain_ends_streams_with_a_jittered_retry);
     tcase_add_test(tc, streams_outlive_the_databases_absence);
     tcase_add_test(tc, another_history_is_told_as_a_gap);

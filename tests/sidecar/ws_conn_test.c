@@ -393,6 +393,14 @@ END_TEST
 /* ---- what is said to many
  * ------------------------------------------------------------------------ */
 
+static enum rc encode_data(const struct event *event, const void *with, struct buf *out)
+{
+    buf_put(out, event_fields(event)->data);
+    return buf_rc(out);
+}
+
+static const struct encoder data_alone = { ENC_JSON, encode_data, NULL };
+
 START_TEST(an_event_is_framed_once_for_all_with_the_same_terms)
 {
     open_stand();
@@ -406,10 +414,12 @@ START_TEST(an_event_is_framed_once_for_all_with_the_same_terms)
         buf_printf(&data, "{\"id\":%zu},", i);
     struct event *event = event_new(&(struct event_fields){
         .epoch = "e", .seq = 1, .topic = SLICE("t"), .data = buf_slice(&data) });
-    struct slice payload = event_fields(event)->data;
+    struct run alone = run_of(&event, 1);
+    struct block *bytes;
     sizes[0] = event_size(event);
     for (size_t i = 0; i < LENGTH(c); i++) {
-        reply_lend(talks[i].request, event, ENC_JSON, payload);
+        ck_assert_int_eq(reply_bytes(talks[i].request, &alone, &data_alone, &bytes), RC_OK);
+        reply_lend(talks[i].request, bytes);
         sizes[i + 1] = event_size(event);
     }
     ck_assert_uint_gt(sizes[1], sizes[0] + data.len); /* clear, */
@@ -431,6 +441,45 @@ START_TEST(an_event_is_framed_once_for_all_with_the_same_terms)
 }
 END_TEST
 
+START_TEST(a_run_is_one_block_of_many_messages)
+{
+    open_stand();
+    struct ws_client *c[] = { client(NULL), client(NULL), client("permessage-deflate"),
+                              client("permessage-deflate") };
+    struct event *events[20];
+    struct block *bytes[LENGTH(c)];
+    char data[300];
+
+    for (size_t i = 0; i < LENGTH(events); i++) {
+        snprintf(data, sizeof(data), "%0*zu", (int)(i % 3 ? 40 : 200), i);
+        events[i] = event_new(&(struct event_fields){
+            .epoch = "e", .seq = (int64_t)i + 1, .topic = SLICE("t"), .data = slice_of(data) });
+        ck_assert_ptr_nonnull(events[i]);
+    }
+    struct run run = run_of(events, LENGTH(events));
+    for (size_t i = 0; i < LENGTH(c); i++) {
+        ck_assert_int_eq(reply_bytes(talks[i].request, &run, &data_alone, &bytes[i]), RC_OK);
+        reply_lend(talks[i].request, bytes[i]);
+    }
+    ck_assert_ptr_eq(bytes[0], bytes[1]); /* of each kind one, for everybody */
+    ck_assert_ptr_eq(bytes[2], bytes[3]);
+    ck_assert_ptr_ne(bytes[0], bytes[2]);
+    run_fini(&run);
+    for (size_t i = 0; i < LENGTH(events); i++)
+        event_unref(events[i]);
+    for (size_t i = 0; i < LENGTH(c); i++) {
+        for (size_t k = 0; k < LENGTH(events); k++) {
+            struct ws_message m = hear(c[i]);
+            snprintf(data, sizeof(data), "%0*zu", (int)(k % 3 ? 40 : 200), k);
+            ck_assert_uint_eq(m.opcode, FRAME_TEXT);
+            ck_assert(slice_is(m.data, slice_of(data)));
+        }
+        ck_assert_ptr_eq(ws_client_wrong(c[i]), NULL);
+        ws_client_free(c[i]);
+    }
+}
+END_TEST
+
 SUITE(ws_conn)
 {
     tcase_set_timeout(tc, 60);
@@ -444,4 +493,5 @@ SUITE(ws_conn)
     tcase_add_test(tc, the_handler_may_end_it_with_a_code);
     tcase_add_test(tc, what_was_queued_goes_before_the_close);
     tcase_add_test(tc, an_event_is_framed_once_for_all_with_the_same_terms);
+    tcase_add_test(tc, a_run_is_one_block_of_many_messages);
 }

@@ -33,10 +33,10 @@ static void hear(struct ear *e, const struct event_fields *f)
              name);
 }
 
-static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
+static void on_events(struct subscriber *sub, struct run *run)
 {
-    for (size_t i = 0; i < n; i++)
-        hear(CONTAINER(sub, struct ear, sub), event_fields(events[i]));
+    for (size_t i = 0; i < run->n; i++)
+        hear(CONTAINER(sub, struct ear, sub), event_fields(run->events[i]));
 }
 
 static void listen_in(struct rig *r)

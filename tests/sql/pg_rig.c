@@ -24,13 +24,13 @@ static void hear(struct rig *r, const struct event_fields *f)
     snprintf(h->epoch, sizeof(h->epoch), "%s", f->epoch);
 }
 
-static void on_events(struct subscriber *sub, struct event *const *events, size_t n)
+static void on_events(struct subscriber *sub, struct run *run)
 {
     struct rig *r = CONTAINER(sub, struct rig, everything);
 
     r->told++;
-    for (size_t i = 0; i < n; i++)
-        hear(r, event_fields(events[i]));
+    for (size_t i = 0; i < run->n; i++)
+        hear(r, event_fields(run->events[i]));
 }
 
 static void on_heartbeat(uv_timer_t *timer)
