@@ -11,9 +11,10 @@
  * twice, so however hostile the filters, it looks at no more nodes than there are.  The walk needs
  * no stack: a node knows its parent and which way it was reached.
  *
- * While a publish walks, deliver() may do what it likes with subscriptions:
- *   - a link that goes is unlinked at once; if the walk stood right before it, the walk is moved on
- *     (hub->next_link).  There is one walk at a time, so there is one such place to look at;
+ * A node's subscribers are an array, so that the walk knows long before which memory it will need.
+ * While a publish walks, from the array's end to its beginning, deliver() may do what it likes with
+ * subscriptions:
+ *   - who goes leaves its place to the array's last, who has been told or is still ahead;
  *   - a node that becomes useless is kept until the walk is over (hub->idle);
  *   - who comes is marked as told already.
  *
@@ -26,11 +27,15 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-/* 32 bytes: there may be a hundred thousand. */
+/* Small, both: there may be a hundred thousand. */
 struct hub_link {
-    struct subscriber *subscriber;
     struct node *node;
-    struct hub_link *next, **link; /* in the node's list */
+    uint32_t place; /* in node->ears */
+};
+
+struct ear {
+    struct subscriber *subscriber;
+    struct hub_link *link;
 };
 
 /* One allocation per subscription; subscriber.links points at the first link. */
@@ -39,6 +44,8 @@ struct links {
     struct hub_link at[];
 };
 
+enum { AHEAD = 4 }; /* subscribers whose memory is on its way while others are told */
+
 enum node_kind { NODE_LITERAL, NODE_PLUS, NODE_HASH };
 
 struct node {
@@ -46,10 +53,10 @@ struct node {
     struct node *next; /* in the parent's slot */
     struct node **slots;
     struct node *plus, *hash;
-    struct hub_link *links;
+    struct ear *ears; /* who is subscribed, in no order that matters */
     struct node *next_idle;
     uint64_t key;
-    uint32_t link_count;
+    uint32_t ear_count, ear_room;
     uint32_t child_count; /* literal ones */
     uint32_t slot_count;  /* a power of two, or 0 */
     uint16_t level_len;
@@ -60,7 +67,6 @@ struct node {
 
 struct hub {
     struct node *root;
-    struct hub_link *next_link; /* the walk's next step within a list */
     struct node *idle;
     bool walking;
     int64_t walks;
@@ -100,6 +106,7 @@ static struct node *node_new(struct node *parent, enum node_kind kind, struct sl
 
 static void node_free(struct node *n)
 {
+    free(n->ears);
     free(n->slots);
     free(n);
 }
@@ -185,7 +192,7 @@ static void remove_from_parent(struct node *n)
 /* Free the node and those above it, as far as nobody needs them; later, if a walk is under way. */
 static void prune(struct hub *hub, struct node *n)
 {
-    while (n->parent && !n->idle && !n->links && !n->child_count && !n->plus && !n->hash) {
+    while (n->parent && !n->idle && !n->ear_count && !n->child_count && !n->plus && !n->hash) {
         if (hub->walking) {
             n->idle = true;
             n->next_idle = hub->idle;
@@ -267,34 +274,53 @@ void hub_free(struct hub *hub)
     free(hub);
 }
 
-static void link_up(struct hub *hub, struct hub_link *link, struct subscriber *s, struct node *n)
+/* Room for so many subscribers of a node.  False: no memory, all is as before. */
+static bool make_room(struct node *n, uint32_t room)
 {
-    *link = (struct hub_link){ .subscriber = s, .node = n, .next = n->links, .link = &n->links };
-    if (n->links)
-        n->links->link = &link->next;
-    n->links = link;
-    if (n->link_count++ == 0)
+    struct ear *ears = realloc(n->ears, room * sizeof *ears);
+    if (!ears)
+        return false;
+    n->ears = ears;
+    n->ear_room = room;
+    return true;
+}
+
+/* False: no memory. */
+static bool link_up(struct hub *hub, struct hub_link *link, struct subscriber *s, struct node *n)
+{
+    if (n->ear_count == n->ear_room && !make_room(n, n->ear_room + n->ear_room / 4 + 1))
+        return false;
+    *link = (struct hub_link){ .node = n, .place = n->ear_count };
+    n->ears[n->ear_count] = (struct ear){ s, link };
+    if (n->ear_count++ == 0)
         hub->filters++;
+    return true;
+}
+
+static void unlink_one(struct hub *hub, const struct hub_link *link)
+{
+    struct node *n = link->node;
+    struct ear last = n->ears[--n->ear_count];
+    n->ears[link->place] = last;
+    last.link->place = link->place;
+    if (n->ear_count == 0)
+        hub->filters--;
+    else if (n->ear_count < n->ear_room / 4)
+        (void)make_room(n, n->ear_room / 2); /* or it stays as it is */
+    prune(hub, n);
 }
 
 static void unlink_all(struct hub *hub, struct links *links)
 {
-    for (size_t i = 0; i < links->n; i++) {
-        struct hub_link *link = &links->at[i];
-        if (hub->next_link == link)
-            hub->next_link = link->next;
-        *link->link = link->next;
-        if (link->next)
-            link->next->link = link->link;
-        if (--link->node->link_count == 0)
-            hub->filters--;
-        prune(hub, link->node);
-    }
+    for (size_t i = 0; i < links->n; i++)
+        unlink_one(hub, &links->at[i]);
     free(links);
 }
 
-static bool is_among(const struct links *links, const struct hub_link *link)
+/* Does one of these hang here, because a filter was given twice?  Then it has come last. */
+static bool is_among(const struct links *links, const struct node *n)
 {
+    const struct hub_link *link = n->ear_count ? n->ears[n->ear_count - 1].link : NULL;
     return link && link >= links->at && link < links->at + links->n;
 }
 
@@ -308,13 +334,15 @@ static struct links *links_new(struct hub *hub, struct subscriber *s, const stru
     links->n = 0;
     for (size_t i = 0; i < n; i++) {
         struct node *node = intern(hub, filters[i]);
-        if (!node) {
+        if (node && is_among(links, node))
+            continue;
+        if (!node || !link_up(hub, &links->at[links->n], s, node)) {
+            if (node)
+                prune(hub, node);
             unlink_all(hub, links);
             return NULL;
         }
-        /* New links come first in their list, so a filter given twice is seen at once. */
-        if (!is_among(links, node->links))
-            link_up(hub, &links->at[links->n++], s, node);
+        links->n++;
     }
     return links;
 }
@@ -424,26 +452,25 @@ static struct node *literal_way(const struct hub *hub, const struct node *n, str
     return find_literal(n, level, path->levels[depth].key);
 }
 
-/* Have the processor fetch what the next step will look at: with ten thousand subscribers none of
+/* Have the processor fetch what a step to come will look at: with ten thousand subscribers none of
    it is in its cache. */
-static void fetch_ahead(const struct hub_link *next)
+static void fetch_ahead(const struct subscriber *s)
 {
-    if (!next)
-        return;
-    __builtin_prefetch(next->next);
-    __builtin_prefetch(next->subscriber, 1);
-    __builtin_prefetch((const char *)next->subscriber + 64, 1);
-    __builtin_prefetch((const char *)next->subscriber + 128, 1);
+    __builtin_prefetch(s, 1);
+    __builtin_prefetch((const char *)s + 64, 1);
+    __builtin_prefetch((const char *)s + 128, 1);
 }
 
 /* The hot loop: everybody who hangs at this node. */
 static size_t tell(struct hub *hub, const struct node *at, struct run *run)
 {
     size_t told = 0;
-    for (struct hub_link *link = at->links; link; link = hub->next_link) {
-        struct subscriber *s = link->subscriber;
-        hub->next_link = link->next;
-        fetch_ahead(link->next);
+    for (uint32_t i = at->ear_count; i-- > 0;) {
+        if (i >= at->ear_count) /* many have left */
+            continue;
+        struct subscriber *s = at->ears[i].subscriber;
+        if (i >= AHEAD)
+            fetch_ahead(at->ears[i - AHEAD].subscriber);
         if (s->told == hub->walks)
             continue;
         s->told = hub->walks;
@@ -537,7 +564,7 @@ void hub_each(const struct hub *hub, bool (*fn)(void *arg, struct slice filter, 
     char room[TOPIC_MAX];
     const struct node *n = hub->root;
     while (n) {
-        if (n->links && !fn(arg, node_filter(n, room), n->link_count))
+        if (n->ear_count && !fn(arg, node_filter(n, room), n->ear_count))
             return;
         const struct node *next = first_child(n);
         while (!next && n->parent) {

@@ -63,18 +63,27 @@ static struct block **block_at(struct outbox_queue *q, uint32_t i)
     return &q->blocks[(q->first + i) & (q->cap - 1)];
 }
 
+static void queue_free(struct outbox_queue *q)
+{
+    for (uint32_t i = 0; q && i < q->count; i++)
+        block_unref(*block_at(q, i));
+    free(q);
+}
+
 void outbox_fini(struct outbox *o)
 {
-    for (uint32_t i = 0; o->queue && i < o->queue->count; i++)
-        block_unref(*block_at(o->queue, i));
-    free(o->queue);
+    if (o->is_lone)
+        block_unref(o->lone);
+    else
+        queue_free(o->queue);
     outbox_init(o);
 }
 
 /* See that there is a queue with room for one more block; false: no memory. */
 static bool queue_reserve(struct outbox *o)
 {
-    struct outbox_queue *old = o->queue, *q;
+    struct block *lone = o->is_lone ? o->lone : NULL;
+    struct outbox_queue *old = lone ? NULL : o->queue, *q;
 
     if (old && old->count < old->cap)
         return true;
@@ -87,8 +96,11 @@ static bool queue_reserve(struct outbox *o)
     q->cap = cap;
     for (uint32_t i = 0; old && i < old->count; i++)
         q->blocks[i] = *block_at(old, i);
+    if (lone)
+        q->blocks[q->count++] = lone;
     free(old);
     o->queue = q;
+    o->is_lone = false;
     return true;
 }
 
@@ -97,9 +109,14 @@ static enum rc add(struct outbox *o, struct block *block)
 {
     if (block->len > UINT32_MAX - o->bytes)
         return RC_LIMIT;
-    if (!queue_reserve(o))
+    if (!o->queue) {
+        o->lone = block;
+        o->is_lone = true;
+    } else if (queue_reserve(o)) {
+        *block_at(o->queue, o->queue->count++) = block;
+    } else {
         return RC_NOMEM;
-    *block_at(o->queue, o->queue->count++) = block;
+    }
     o->bytes += block->len;
     return RC_OK;
 }
@@ -128,10 +145,14 @@ enum rc outbox_lend(struct outbox *o, struct block *block)
 
 enum rc outbox_put_bare(struct outbox *o, struct slice bytes)
 {
-    bool alone = !o->queue || (o->queue->bare && o->queue->frame_left == o->bytes);
-    enum rc rc = outbox_put(o, bytes);
+    bool alone = !o->queue || (!o->is_lone && o->queue->bare && o->queue->frame_left == o->bytes);
 
-    if (rc == RC_OK && alone && o->queue) {
+    if (!alone || bytes.len == 0)
+        return outbox_put(o, bytes);
+    if (!o->queue && !queue_reserve(o))
+        return RC_NOMEM;
+    enum rc rc = outbox_put(o, bytes);
+    if (rc == RC_OK) {
         o->queue->frame_left = o->bytes;
         o->queue->bare = true;
     }
@@ -289,13 +310,41 @@ static void account(struct outbox *o, const struct layout *l, size_t sent, bool 
     }
 }
 
+/* Without frames: what readers of single events have most of the time needs no list. */
+static enum rc send_lone(struct outbox *o, outbox_sink_fn *sink, void *to)
+{
+    struct iovec all = { o->lone->bytes, o->lone->len };
+    ssize_t sent;
+
+    do
+        sent = sink(to, &all, 1, all.iov_len);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK ? RC_AGAIN : RC_CLOSED;
+    if ((size_t)sent == all.iov_len) {
+        block_unref(o->lone);
+        o->lone = NULL;
+        o->is_lone = false;
+    } else if (queue_reserve(o)) {
+        o->queue->off = (uint32_t)sent;
+    } else {
+        return RC_NOMEM;
+    }
+    o->bytes -= (uint32_t)sent;
+    return RC_OK;
+}
+
 enum rc outbox_send_to(struct outbox *o, outbox_sink_fn *sink, void *to, outbox_frame_fn *frame,
                        void *arg)
 {
     struct layout l;
+    enum rc rc = o->is_lone && !frame ? send_lone(o, sink, to) : RC_OK;
 
+    if (rc != RC_OK)
+        return rc;
     while (!outbox_empty(o)) {
-        if (!o->queue && !queue_reserve(o)) /* a trailer may be sent in part, and must be kept */
+        /* A trailer, too, may be sent in part, and must be kept. */
+        if ((o->is_lone || !o->queue) && !queue_reserve(o))
             return RC_NOMEM;
         lay_out(&l, o, frame, arg);
         ssize_t sent = l.pieces > 0 ? offer(&l, sink, to) : 0;
@@ -322,5 +371,6 @@ enum rc outbox_send(struct outbox *o, int fd, outbox_frame_fn *frame, void *arg)
 
 bool outbox_amid_frame(const struct outbox *o)
 {
-    return o->queue && (o->queue->frame_left > 0 || o->queue->head_len > 0 || o->queue->tail_due);
+    return o->queue && !o->is_lone &&
+           (o->queue->frame_left > 0 || o->queue->head_len > 0 || o->queue->tail_due);
 }

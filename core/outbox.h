@@ -5,10 +5,10 @@
  *      of frame    |<-- off -->|<---------- frame_left ---------->|
  *
  * The payload is a queue of blocks: bytes of its own (copied), or what is lent to many, with one
- * reference.  Whoever sends cuts the payload into frames: FastCGI records, HTTP
- * chunks, or nothing at all; frame() writes a head before each, and perhaps a tail behind it.  So
- * everything that waits for a socket leaves in one sendmsg(), however many events it is.  The queue
- * exists only while something waits.
+ * reference.  Whoever sends cuts the payload into frames: FastCGI records, HTTP chunks, or nothing
+ * at all; frame() writes a head before each, and perhaps a tail behind it.  So everything that
+ * waits for a socket leaves in one sendmsg(), however many events it is.  The queue exists only
+ * while something waits, and not for a single block of which nothing is sent yet.
  */
 #ifndef CORE_OUTBOX_H
 #define CORE_OUTBOX_H
@@ -26,10 +26,14 @@ enum {
 struct outbox_queue; /* what waits, in one block; opaque */
 
 struct outbox {
-    struct outbox_queue *queue; /* NULL: no payload and no half-sent head waits */
-    uint32_t bytes;             /* payload bytes that wait */
-    bool finishing, finished;   /* a trailer is wanted; it has been announced */
-    bool tailed;                /* frames have tails, too; set before anything is queued */
+    union {
+        struct outbox_queue *queue; /* NULL: no payload and no half-sent head waits */
+        struct block *lone;         /* is_lone: nothing but this waits, and all of it */
+    };
+    uint32_t bytes; /* payload bytes that wait */
+    bool is_lone;
+    bool finishing, finished; /* a trailer is wanted; it has been announced */
+    bool tailed;              /* frames have tails, too; set before anything is queued */
 };
 
 /*

@@ -192,6 +192,39 @@ START_TEST(a_shared_block_is_held_until_its_last_byte_is_sent)
 }
 END_TEST
 
+START_TEST(a_single_block_waits_without_a_queue)
+{
+    struct block *b = block_of("one event");
+    struct outbox o;
+
+    outbox_init(&o);
+    lend(&o, b);
+    ck_assert(o.is_lone);
+    ck_assert(!outbox_amid_frame(&o));
+    kernel_reset(0);
+    ck_assert_int_eq(outbox_send(&o, -1, NULL, NULL), RC_AGAIN);
+    ck_assert(o.is_lone);
+    ck_assert_int_eq(outbox_put(&o, SLICE(", two")), RC_OK); /* no longer alone */
+    ck_assert(!o.is_lone);
+    kernel_reset(100);
+    ck_assert_int_eq(outbox_send(&o, -1, NULL, NULL), RC_OK);
+    ck_assert(slice_is(buf_slice(&kernel.taken), SLICE("one event, two")));
+    ck_assert(outbox_empty(&o));
+    lend(&o, b);
+    kernel_reset(100);
+    ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_OK);
+    ck_assert(slice_is(buf_slice(&kernel.taken), SLICE("<9>one event")));
+    lend(&o, b);
+    outbox_finish(&o);
+    kernel_reset(100);
+    ck_assert_int_eq(outbox_send(&o, -1, bracket_frame, NULL), RC_OK);
+    ck_assert(slice_is(buf_slice(&kernel.taken), SLICE("<9>one event<end>")));
+    ck_assert_uint_eq(b->refs, 1);
+    block_unref(b);
+    outbox_fini(&o);
+}
+END_TEST
+
 START_TEST(more_than_a_frame_and_more_pieces_than_a_write_arrive_whole)
 {
     struct outbox o;
@@ -428,6 +461,7 @@ SUITE(outbox)
     tcase_add_test(tc, all_that_waits_leaves_in_one_write_and_one_frame);
     tcase_add_test(tc, a_send_cut_anywhere_goes_on_where_it_was_cut);
     tcase_add_test(tc, a_shared_block_is_held_until_its_last_byte_is_sent);
+    tcase_add_test(tc, a_single_block_waits_without_a_queue);
     tcase_add_test(tc, more_than_a_frame_and_more_pieces_than_a_write_arrive_whole);
     tcase_add_test(tc, without_a_framer_the_payload_is_all_there_is);
     tcase_add_test(tc, a_trailer_alone_is_sent_once);
