@@ -64,29 +64,45 @@ static int start_browser(struct chromium *c, const char *folder)
     return port;
 }
 
-/* Gives the port of chromedriver, from what it prints. */
-static int start_driver(struct chromium *c, const char *folder)
+struct driver {
+    const char *log;
+    pid_t pid;
+    int port; /* 0: it has not said so, or has ended */
+};
+
+static bool driver_has_spoken(void *arg)
 {
     static const char mark[] = "started successfully on port ";
+    struct driver *d = arg;
+    bool ended = process_ended(d->pid, NULL);
+    char *text = file_read(d->log);
+    const char *at = text ? strstr(text, mark) : NULL;
+
+    if (at && strchr(at, '\n'))
+        d->port = atoi(at + strlen(mark));
+    free(text);
+    return d->port > 0 || ended;
+}
+
+/* Gives the port of chromedriver, from what it prints.  Told to choose one, it may choose one that
+   is free in IPv4 and taken in IPv6, and ends: it is started again. */
+static int start_driver(struct chromium *c, const char *folder)
+{
     char *log = text_of("%s/chromedriver.log", folder);
     const char *const argv[] = { "chromedriver", "--port=0", NULL };
-    int64_t end = now_ms() + BROWSER_START_MS;
-    const char *at = NULL;
+    struct driver d = { .log = log };
 
-    c->driver = process_start(&(struct process_spec){ .argv = argv, .log = log });
-    for (int port = 0; now_ms() < end;) {
-        char *text = browser_await_file(log, c->driver, log);
-        at = strstr(text, mark);
-        if (at && strchr(at, '\n'))
-            port = atoi(at + strlen(mark));
-        free(text);
-        if (port > 0) {
-            free(log);
-            return port;
-        }
+    for (int tries = 0; tries < 10 && d.port == 0; tries++) {
+        unlink(log); /* it is appended to */
+        c->driver = d.pid = process_start(&(struct process_spec){ .argv = argv, .log = log });
+        wait_until(driver_has_spoken, &d, BROWSER_START_MS);
     }
-    fprintf(stderr, "tests: chromedriver does not start\n");
-    exit(EXIT_FAILURE);
+    if (d.port == 0) {
+        fprintf(stderr, "tests: chromedriver does not start\n");
+        exit(EXIT_FAILURE);
+    }
+    free(log);
+    return d.port;
 }
 
 static void *start(const char *folder)
