@@ -75,10 +75,9 @@ struct pg {
     char *topic;
 };
 
-/* An array literal needs no quoting: the data is digits, spaces and letters in double quotes. */
-static void publish_in_one(struct publisher *p, int64_t first, unsigned n)
+/* {"…","…"}: digits, spaces and letters need no more quoting.  Gives one for all calls. */
+static const char *array_literal(const struct publisher *p, int64_t first, unsigned n)
 {
-    struct pg *pg = (struct pg *)(void *)p;
     static char array[OUTSTANDING_MAX * (EVENT_DATA_MAX + 3) + 3]; /* large */
     char *at = array;
 
@@ -90,8 +89,18 @@ static void publish_in_one(struct publisher *p, int64_t first, unsigned n)
         *at++ = '"';
     }
     strcpy(at, "}");
-    const char *values[] = { pg->topic, array };
-    if (!PQsendQueryPrepared(pg->conn, "many", 2, values, NULL, NULL, 0))
+    return array;
+}
+
+/* One transaction, one statement. */
+static void publish_in_one(struct publisher *p, int64_t first, unsigned n)
+{
+    struct pg *pg = (struct pg *)(void *)p;
+    char data[EVENT_DATA_MAX + 1];
+
+    publisher_data(first, p->bytes, data);
+    const char *values[] = { pg->topic, n == 1 ? data : array_literal(p, first, n) };
+    if (!PQsendQueryPrepared(pg->conn, n == 1 ? "one" : "many", 2, values, NULL, NULL, 0))
         give_up("publish", PQerrorMessage(pg->conn));
     p->waiting++;
 }
@@ -160,8 +169,7 @@ struct publisher *publisher_pg(const char *dsn, const char *topic, size_t bytes,
     prepare(pg->conn, "one", "SELECT bellpush.publish($1::text, $2::text)");
     prepare(
         pg->conn, "many",
-        "SELECT bellpush.publish($1::text, d) FROM unnest($2::text[]) WITH ORDINALITY AS t(d, i)"
-        " ORDER BY i");
+        "SELECT bellpush.publish_many(array_fill($1::text, ARRAY[cardinality($2)]), $2::text[])");
     if (each && !PQenterPipelineMode(pg->conn))
         give_up("pipeline", PQerrorMessage(pg->conn));
     pg->base = (struct publisher){ .fd = PQsocket(pg->conn),
