@@ -25,7 +25,7 @@ enum browser_kind {
     BROWSER_KINDS,
 };
 
-/* Gives.  NULL: it is not installed, which has been said; never of the first two. */
+/* Gives.  NULL: it is not installed, which has been said; never of the first three. */
 struct browser *browser_start(enum browser_kind) MUST_USE;
 void browser_free(struct browser *); /* NULL: nothing happens */
 

@@ -71,7 +71,7 @@ static void stop(void *arg)
     free(e);
 }
 
-/* Gives; NULL: it is not there, which has been said. */
+/* Gives.  What is installed must start. */
 static void *start(const char *name, const char *const *argv, const char *folder)
 {
     char *log = text_of("%s/browser.log", folder), *home = text_of("HOME=%s", folder);
@@ -90,9 +90,8 @@ static void *start(const char *name, const char *const *argv, const char *folder
     json_t *first = take_line(e);
     if (!json_object_get(first, "value")) {
         const char *why = json_string_value(json_object_get(first, "error"));
-        printf("skipped: %s: %s\n", name, why ? why : "does not start");
-        stop(e);
-        e = NULL;
+        fprintf(stderr, "tests: %s does not start: %s\n", name, why ? why : "no word from it");
+        exit(EXIT_FAILURE);
     }
     json_decref(first);
     free(home);
