@@ -567,6 +567,7 @@
 
         function check() {
             var back = Math.min(now() - checked, 0); /* somebody has set the clock */
+            notBefore += back;
             checked = now();
             each([link, trial], function (l) {
                 if (l) { l.seen += back; }

@@ -118,6 +118,23 @@ START_TEST(later_means_not_before)
 }
 END_TEST
 
+START_TEST(later_is_not_never_when_the_clock_is_set_back)
+{
+    struct client_site *s = client_site_start(CLIENT_BELLPUSHD);
+    struct browser *b = page(s, _i);
+
+    rude_answer(s->rude, "GET /push/", ANSWER("503", "Retry-After: 3\r\n"));
+    client_page_run(b, "make('a', { topics: ['t'] })");
+    browser_expect(b, ALL("it.bell.state === 'waiting'"), SEEN_MS);
+    rude_answer(s->rude, NULL, NULL);
+    client_page_run(b, "var D = Date; Date = function () { return new D(D.now() - 36e5); };"
+                       "setTimeout(function () { dispatchEvent(new Event('online')); }, 1500)");
+    browser_expect(b, ALL("it.bell.state === 'open'"), SEEN_MS);
+    browser_free(b);
+    client_site_free(s);
+}
+END_TEST
+
 /* Half of the dice: each wait must be half of its bound, which doubles from the server's `retry` up
    to maxWait. */
 START_TEST(waits_are_random_and_double_up_to_a_bound)
@@ -271,6 +288,7 @@ SUITE(answers)
     tcase_add_unchecked_fixture(tc, start_cluster, NULL);
     tcase_add_loop_test(tc, there_is_no_more_and_you_may_not_are_final, 0, 2);
     tcase_add_loop_test(tc, later_means_not_before, 0, 1);
+    tcase_add_loop_test(tc, later_is_not_never_when_the_clock_is_set_back, 0, 1);
     tcase_add_loop_test(tc, waits_are_random_and_double_up_to_a_bound, 1, 2);
     tcase_add_loop_test(tc, a_way_whose_first_bytes_do_not_come_is_left_and_that_is_remembered, 0,
                         2);

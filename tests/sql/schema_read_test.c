@@ -252,7 +252,7 @@ START_TEST(an_empty_log_has_places_too)
 {
     ck_assert_str_eq(db_ask(db, "SELECT concat_ws(' ', schema_version, pruned_to, head, mode, "
                                 "max_event_bytes) FROM bellpush.hello('test')"),
-                     "3 0 0 commit 1048576");
+                     "4 0 0 commit 1048576");
     ck_assert_str_eq(db_ask(db, "SELECT seq || ' ' || head FROM bellpush.locate(5)"), "0 0");
     ck_assert_str_eq(db_ask(db, SEQS "replay(0, '{a}', 1, 1, 1)"), "0");
     ck_assert_str_eq(db_ask(db, SEQS "replay(0, '{#}', 1, 1, 1)"), "0");
