@@ -170,8 +170,8 @@ void upset_tests(TCase *tc, const struct web_way *way)
 {
     tcase_add_test(tc, worker_is_killed_and_nothing_is_lost);
     tcase_add_test(tc, web_server_is_reloaded_and_nothing_is_lost);
-    tcase_add_test(tc, stream_of_a_killed_worker_ends_though_its_connection_might_be_kept);
     if (way->lasting) {
+        tcase_add_test(tc, stream_of_a_killed_worker_ends_though_its_connection_might_be_kept);
         tcase_add_test(tc, worker_is_stopped_and_says_farewell);
         tcase_add_test(tc, database_is_restarted_and_streams_stay_open);
     }
