@@ -105,6 +105,7 @@ static _Noreturn void be_the_child(const struct process_spec *spec, pid_t parent
     signal(SIGPIPE, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL); /* under nohup, too, a site must end with its terminal */
     if (spec->net > 0 && setns(spec->net, CLONE_NEWNET))
         give_up("cannot enter the network of", spec->argv[0]);
     redirect(spec);
