@@ -169,7 +169,7 @@ struct publisher *publisher_pg(const char *dsn, const char *topic, size_t bytes,
     prepare(pg->conn, "one", "SELECT bellpush.publish($1::text, $2::text)");
     prepare(
         pg->conn, "many",
-        "SELECT bellpush.publish_many(array_fill($1::text, ARRAY[cardinality($2)]), $2::text[])");
+        "SELECT bellpush.publish_many(array_fill($1::text, ARRAY[cardinality($2::text[])]), $2)");
     if (each && !PQenterPipelineMode(pg->conn))
         give_up("pipeline", PQerrorMessage(pg->conn));
     pg->base = (struct publisher){ .fd = PQsocket(pg->conn),
