@@ -21,6 +21,7 @@ build run test bench | libsodium-dev          | constant-time comparison, random
 build run test bench | libssl-dev             | TLS; ES256 and RS256 signatures
 build run test bench | libjansson-dev         | JSON
 build run test bench | zlib1g-dev             | deflate, for WebSocket messages
+build run test bench | ?liburing-dev          | many sends in one system call
 run test bench       | postgresql             | the throw-away cluster, psql
 run test bench       | lighttpd               | the web server that make run starts
 run test             | curl                   | a line that make run prints; is it ready

@@ -32,13 +32,45 @@ enum rc answer_lend(struct request *r, struct block *block)
     return outbox_lend(&a->out, block);
 }
 
-bool answer_send(struct answer *a)
+/* Its handler waits to hear that there is room. */
+static bool is_full(const struct answer *a)
+{
+    return a->out.bytes > (uint64_t)a->request.server->conf->queue_bytes;
+}
+
+static bool pack(struct answer *a, struct parcel *parcel)
 {
     struct request *r = &a->request;
-    /* Its handler waits to hear that there is room. */
-    bool full = a->out.bytes > (uint64_t)r->server->conf->queue_bytes;
+
+    return !r->broken && r->ops->pack && !is_full(a) && r->ops->pack(r, parcel);
+}
+
+static bool send_one(struct answer *a)
+{
+    struct request *r = &a->request;
+    bool full = is_full(a);
 
     return !r->broken && r->ops->send(r) == RC_OK && !full;
+}
+
+unsigned answers_send(struct post *post, struct answer **all, unsigned n)
+{
+    struct parcel parcels[POST_MAX];
+    struct answer *packed[POST_MAX];
+    unsigned count = 0, left = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        if (pack(all[i], &parcels[count]))
+            packed[count++] = all[i];
+        else if (!send_one(all[i]))
+            all[left++] = all[i];
+    post_send(post, parcels, count);
+    for (unsigned i = 0; i < count; i++) {
+        struct request *r = &packed[i]->request;
+        if (r->ops->posted(r, &parcels[i]) != RC_OK)
+            all[left++] = packed[i];
+    }
+    return left;
 }
 
 size_t answer_queued(const struct request *r)

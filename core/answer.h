@@ -31,9 +31,11 @@ enum rc answer_write(struct request *, struct slice);
 enum rc answer_lend(struct request *, struct block *);
 size_t answer_queued(const struct request *);
 
-/* For turn_add_soon(): send what is queued, and call nobody back.  False: it is still to have its
-   turn. */
-bool answer_send(struct answer *) MUST_USE;
+/*
+ * For turn_add_soon(): send what is queued, each of them (POST_MAX at most), and call nobody back.
+ * Takes those out of `all` that are still to have their turn, and returns how many are left.
+ */
+unsigned answers_send(struct post *, struct answer **all, unsigned n);
 
 /* A whole reply: problem+json (RFC 9457) with a detail for a person, and Retry-After unless 0. */
 void answer_problem(struct request *, int status, const char *detail, int retry_after_s);

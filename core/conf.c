@@ -101,6 +101,9 @@ static const struct setting table[] = {
     { "queue_age",        TIME,   AT(queue_age_ms),     "30s",    10, 24 * HOUR, NULL,
       "and closed when it takes nothing for so long" },
 
+    { "io_uring",         CHOICE, AT(io_uring),         "auto",   0, 0, "auto|no",
+      "send to many readers in one system call, where the kernel has io_uring and allows it" },
+
     { "ws_ping",          TIME,   AT(ws_ping_ms),       "30s",    10, HOUR, NULL,
       "a WebSocket peer that is silent for so long is pinged, and closed if it stays silent" },
     { "ws_deflate",       CHOICE, AT(ws_deflate),       "yes",    0, 0, "yes|no",

@@ -59,6 +59,7 @@ struct conf {
     int64_t queue_bytes;  /* a slow reader is paused above */
     int64_t queue_age_ms; /* and closed when it takes nothing for so long */
     int64_t ws_ping_ms;   /* a WebSocket peer that is silent is asked whether it is there */
+    char *io_uring;       /* auto | no */
     char *ws_deflate;     /* yes | no: permessage-deflate, where the peer offers it */
     char *ws_echo;        /* yes | no: /ws/echo, for conformance suites */
     /* rights */

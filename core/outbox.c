@@ -310,6 +310,15 @@ static void account(struct outbox *o, const struct layout *l, size_t sent, bool 
     }
 }
 
+/* All of it. */
+static void lone_sent(struct outbox *o)
+{
+    block_unref(o->lone);
+    o->lone = NULL;
+    o->is_lone = false;
+    o->bytes = 0;
+}
+
 /* Without frames: what readers of single events have most of the time needs no list. */
 static enum rc send_lone(struct outbox *o, outbox_sink_fn *sink, void *to)
 {
@@ -322,16 +331,51 @@ static enum rc send_lone(struct outbox *o, outbox_sink_fn *sink, void *to)
     if (sent < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? RC_AGAIN : RC_CLOSED;
     if ((size_t)sent == all.iov_len) {
-        block_unref(o->lone);
-        o->lone = NULL;
-        o->is_lone = false;
+        lone_sent(o);
     } else if (queue_reserve(o)) {
         o->queue->off = (uint32_t)sent;
+        o->bytes -= (uint32_t)sent;
     } else {
         return RC_NOMEM;
     }
-    o->bytes -= (uint32_t)sent;
     return RC_OK;
+}
+
+static void parcel_add(struct parcel *p, const void *at, size_t len)
+{
+    p->bytes += len;
+    p->iov[p->pieces++] = (struct iovec){ (void *)(uintptr_t)at, len };
+}
+
+bool outbox_pack(const struct outbox *o, outbox_frame_fn *frame, void *arg, struct parcel *p)
+{
+    if (!o->is_lone || (frame && (o->bytes > OUTBOX_FRAME_MAX || o->finishing)))
+        return false;
+    p->pieces = 0;
+    p->bytes = 0;
+    if (frame)
+        parcel_add(p, p->head, frame(arg, o->bytes, p->head));
+    parcel_add(p, o->lone->bytes, o->lone->len);
+    if (frame && o->tailed)
+        parcel_add(p, p->tail, frame(arg, OUTBOX_TAIL, p->tail));
+    return true;
+}
+
+enum rc outbox_posted(struct outbox *o, const struct parcel *p, outbox_frame_fn *frame, void *arg)
+{
+    struct layout l;
+
+    if (p->taken == (ssize_t)p->bytes) {
+        lone_sent(o);
+        return RC_OK;
+    }
+    if (p->taken < 0)
+        return p->taken == -EAGAIN || p->taken == -EWOULDBLOCK ? RC_AGAIN : RC_CLOSED;
+    if (!queue_reserve(o))
+        return RC_NOMEM;
+    lay_out(&l, o, frame, arg); /* into the same pieces */
+    account(o, &l, (size_t)p->taken, frame != NULL);
+    return RC_AGAIN;
 }
 
 enum rc outbox_send_to(struct outbox *o, outbox_sink_fn *sink, void *to, outbox_frame_fn *frame,

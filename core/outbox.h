@@ -17,10 +17,11 @@
 #include <sys/uio.h>
 
 #include "core/block.h"
+#include "core/post.h"
 
 enum {
-    OUTBOX_HEAD_MAX = 24,     /* bytes a frame head may take */
-    OUTBOX_FRAME_MAX = 65528, /* payload bytes of one frame, multiple of 8 */
+    OUTBOX_HEAD_MAX = PARCEL_EDGE_MAX, /* bytes a frame head may take */
+    OUTBOX_FRAME_MAX = 65528,          /* payload bytes of one frame, multiple of 8 */
 };
 
 struct outbox_queue; /* what waits, in one block; opaque */
@@ -85,5 +86,14 @@ enum rc outbox_send(struct outbox *, int fd, outbox_frame_fn *, void *arg) MUST_
 typedef ssize_t outbox_sink_fn(void *to, const struct iovec *, int pieces, size_t bytes);
 enum rc outbox_send_to(struct outbox *, outbox_sink_fn *, void *to, outbox_frame_fn *,
                        void *arg) MUST_USE;
+
+/*
+ * For who sends for many in one call: put all that waits into a parcel, which points into the
+ * outbox until outbox_posted() says what became of it, as outbox_send() does.  False: it is not
+ * just one block that fits a frame; send it otherwise.
+ */
+bool outbox_pack(const struct outbox *, outbox_frame_fn *, void *arg, struct parcel *) MUST_USE;
+enum rc outbox_posted(struct outbox *, const struct parcel *, outbox_frame_fn *,
+                      void *arg) MUST_USE;
 
 #endif

@@ -33,6 +33,7 @@
 #ifndef CORE_REQUEST_H
 #define CORE_REQUEST_H
 
+#include "core/post.h"
 #include "core/run.h"
 
 struct server;
@@ -64,6 +65,10 @@ struct request_ops {
     /* Send what is queued now, and call nobody back.  RC_OK: all of it is sent; otherwise the
        turn's end will see to it.  NULL: that sees to everything. */
     enum rc (*send)(struct request *);
+    /* The same for who sends for many in one call: put all of it into a parcel; false: send() it.
+       Then what became of the parcel, as send() says it. */
+    bool (*pack)(struct request *, struct parcel *);
+    enum rc (*posted)(struct request *, const struct parcel *);
     size_t (*queued)(const struct request *); /* payload bytes not yet taken by the kernel */
     const struct socket_ops *socket;          /* NULL: this transport carries no WebSockets */
 };

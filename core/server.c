@@ -8,9 +8,10 @@
  *
  * Where all that has come is of one topic, its readers do not wait for the list.  A walk past ten
  * thousand of them puts each out of the processor's cache before its turn would come, and meanwhile
- * nobody would receive anything.  So after every few the walk stands still while they are sent to;
- * of so few both what they need and the code for it stay in the cache.  Sending calls nobody back,
- * so the walk does not notice; whatever else there is to do for them is done in their turn.
+ * nobody would receive anything.  So after every few (POST_MAX) the walk stands still while they
+ * are sent to, in one system call where there is such a thing; of so few both what they need and
+ * the code for it stay in the cache.  Sending calls nobody back, so the walk does not notice;
+ * whatever else there is to do for them is done in their turn.
  *
  * A place in the log is `head`: it moves only after an event has been told to everyone, so that a
  * reader who asks for its cursor in the middle of a fan-out never skips what it has not been told.
@@ -28,7 +29,6 @@
 #include "core/wall.h"
 
 enum {
-    SOON = 32,       /* readers of a walk that are sent to together */
     TURN_PASSES = 4, /* a turn may call for another (an answer, then its sending) */
     SHORTENED_HOLD_MS = 25000,
     RETRY_FULL_FACTOR = 10,
@@ -85,14 +85,18 @@ void turn_cancel(struct server *s, struct turn *t)
 
 static void send_soon(struct server *s)
 {
-    s->soon_count = 0;
+    struct answer *answers[POST_MAX];
+    unsigned n = 0;
+
     while (s->soon) {
         struct turn *t = s->soon;
         turn_cancel(s, t);
-        __builtin_prefetch(s->soon);
-        if (!answer_send(CONTAINER(t, struct answer, turn)))
-            turn_add(s, t);
+        answers[n++] = CONTAINER(t, struct answer, turn);
     }
+    s->soon_count = 0;
+    n = answers_send(s->post, answers, n);
+    for (unsigned i = 0; i < n; i++)
+        turn_add(s, &answers[i]->turn);
 }
 
 void turn_add_soon(struct server *s, struct turn *t)
@@ -101,7 +105,7 @@ void turn_add_soon(struct server *s, struct turn *t)
         turn_add(s, t);
         return;
     }
-    if (s->soon_count == SOON) /* the others have been told of everything */
+    if (s->soon_count == POST_MAX) /* the others have been told of everything */
         send_soon(s);
     s->soon_count++;
     append(&s->soon_end, t);
@@ -157,7 +161,8 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     s->gate = gate_new(conf, &s->log);
     s->limits = limits_new(conf);
     s->presence = presence_new(s);
-    if (!s->hub || !s->journal || !s->wheel || !s->gate || !s->limits || !s->presence)
+    s->post = post_new(strcmp(conf->io_uring, "auto") == 0);
+    if (!s->post || !s->hub || !s->journal || !s->wheel || !s->gate || !s->limits || !s->presence)
         goto fail;
     s->started_us = wall_now_us();
     uv_prepare_init(loop, &s->prepare);
@@ -168,6 +173,7 @@ enum rc server_init(struct server *s, uv_loop_t *loop, struct conf *conf)
     health_init(s);
     return RC_OK;
 fail:
+    post_free(s->post);
     presence_free(s->presence);
     limits_free(s->limits);
     gate_free(s->gate);
@@ -183,6 +189,7 @@ void server_fini(struct server *s)
 {
     if (s->slots_fd >= 0)
         close(s->slots_fd);
+    post_free(s->post);
     presence_free(s->presence);
     limits_free(s->limits);
     gate_free(s->gate);

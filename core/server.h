@@ -77,7 +77,8 @@ struct server {
     /* private to server.c */
     struct follow *followers;
     struct turn *turns, **turns_end, shed;
-    struct turn *soon, **soon_end; /* sent while others are still being told */
+    struct turn *soon, **soon_end; /* sent while others are still being told, */
+    struct post *post;             /* all of them at once */
     unsigned soon_count;
     bool telling;         /* events, and nothing else is known to come in this turn */
     uv_prepare_t prepare; /* runs the turns just before the loop waits */
@@ -93,7 +94,7 @@ void turn_add(struct server *, struct turn *);
 void turn_cancel(struct server *, struct turn *);
 /*
  * The same for the turn of a struct answer that has been lent an event: if that is all that it has
- * to say, and it is being told as one of many, it is sent (answer_send) a few readers later, while
+ * to say, and it is being told as one of many, it is sent (answers_send) a few readers later, while
  * it is still in the processor's cache.
  */
 void turn_add_soon(struct server *, struct turn *);

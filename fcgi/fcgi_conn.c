@@ -175,6 +175,21 @@ static enum rc op_send(struct request *r)
     return c->in ? RC_AGAIN : outbox_send(&c->answer.out, fd_of(c), frame, c);
 }
 
+static bool op_pack(struct request *r, struct parcel *parcel)
+{
+    struct fcgi_conn *c = conn_of(r);
+
+    parcel->fd = fd_of(c);
+    return !c->in && outbox_pack(&c->answer.out, frame, c, parcel);
+}
+
+static enum rc op_posted(struct request *r, const struct parcel *parcel)
+{
+    struct fcgi_conn *c = conn_of(r);
+
+    return outbox_posted(&c->answer.out, parcel, frame, c);
+}
+
 static const struct request_ops ops = {
     .header = op_header,
     .each_header = op_each_header,
@@ -183,6 +198,8 @@ static const struct request_ops ops = {
     .lend = answer_lend,
     .end = op_end,
     .send = op_send,
+    .pack = op_pack,
+    .posted = op_posted,
     .queued = answer_queued,
 };
 

@@ -55,17 +55,37 @@ static ssize_t deliver(void *to, const struct iovec *iov, int pieces, size_t byt
     return sendmsg(fd_of(c), &message, MSG_NOSIGNAL);
 }
 
+static outbox_frame_fn *framer(const struct conn *c)
+{
+    return c->framed ? c->protocol->frame : NULL;
+}
+
 /* All of what waits; RC_AGAIN also while it waits below the outbox. */
 static enum rc send_all(struct conn *c)
 {
-    enum rc rc =
-        outbox_send_to(&c->answer.out, deliver, c, c->framed ? c->protocol->frame : NULL, c);
+    enum rc rc = outbox_send_to(&c->answer.out, deliver, c, framer(c), c);
+
     return rc == RC_OK && c->via ? via_flush(c->via) : rc;
 }
 
 enum rc conn_send(struct request *r)
 {
     return send_all(conn_of(r));
+}
+
+bool conn_pack(struct request *r, struct parcel *parcel)
+{
+    struct conn *c = conn_of(r);
+
+    parcel->fd = fd_of(c);
+    return !c->via && outbox_pack(&c->answer.out, framer(c), c, parcel);
+}
+
+enum rc conn_posted(struct request *r, const struct parcel *parcel)
+{
+    struct conn *c = conn_of(r);
+
+    return outbox_posted(&c->answer.out, parcel, framer(c), c);
 }
 
 static size_t waiting(const struct conn *c)

@@ -121,8 +121,10 @@ void conn_linger(struct conn *, const char *why);
 /* A request is complete: begin with conn->answer.request, and with these ops; state ANSWERING.
    Then fill in what is to be filled in and call request_serve(). */
 struct request *conn_serve(struct conn *, const struct request_ops *);
-/* For request_ops.send. */
+/* For request_ops: send, pack, posted. */
 enum rc conn_send(struct request *) MUST_USE;
+bool conn_pack(struct request *, struct parcel *) MUST_USE;
+enum rc conn_posted(struct request *, const struct parcel *) MUST_USE;
 /* The reply is complete; state ENDING. */
 void conn_end(struct conn *);
 /* All of it is sent, and the connection stays; state IDLE. */

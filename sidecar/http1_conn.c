@@ -249,6 +249,8 @@ static const struct request_ops ops = {
     .lend = answer_lend,
     .end = op_end,
     .send = conn_send,
+    .pack = conn_pack,
+    .posted = conn_posted,
     .queued = answer_queued,
     .socket = &ws_socket_ops,
 };

@@ -7,6 +7,8 @@
 #include "core/answer.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/hub.h"
 #include "tests/suite.h"
@@ -29,6 +31,7 @@ static struct reader {
 } crowd[CROWD];
 
 static size_t told;
+static int sockets[2];
 
 static enum rc op_send(struct request *r)
 {
@@ -43,7 +46,24 @@ static enum rc op_send(struct request *r)
     return RC_OK;
 }
 
-static const struct request_ops ops = { .send = op_send };
+/* The socket takes everything; what it says comes after. */
+static bool op_pack(struct request *r, struct parcel *parcel)
+{
+    parcel->fd = sockets[0];
+    parcel->bytes = 1;
+    parcel->iov[0] = (struct iovec){ parcel->head, 1 };
+    parcel->pieces = 1;
+    return true;
+}
+
+static enum rc op_posted(struct request *r, const struct parcel *parcel)
+{
+    ck_assert_int_eq(parcel->taken, 1);
+    return op_send(r);
+}
+
+static const struct request_ops one_by_one = { .send = op_send },
+                                packing = { .send = op_send, .pack = op_pack, .posted = op_posted };
 
 static void on_turn(struct turn *turn)
 {
@@ -70,8 +90,9 @@ static void on_events(struct subscriber *sub, struct run *run)
         reader->act(reader);
 }
 
-static void crowd_make(void)
+static void crowd_make_of(const struct request_ops *ops)
 {
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
     ck_assert_int_eq(uv_loop_init(&loop), 0);
     ck_assert_int_eq(conf_init(&conf), RC_OK);
     ck_assert_int_eq(server_init(&server, &loop, &conf), RC_OK);
@@ -80,15 +101,27 @@ static void crowd_make(void)
     for (size_t i = 0; i < CROWD; i++) {
         crowd[i].sub.deliver = on_events;
         crowd[i].answer.turn.run = on_turn;
-        crowd[i].answer.request = (struct request){ .ops = &ops, .server = &server };
+        crowd[i].answer.request = (struct request){ .ops = ops, .server = &server };
         ck_assert_int_eq(hub_subscribe(server.hub, &crowd[i].sub, &SLICE("#"), 1), RC_OK);
     }
     number = 0;
     told = 0;
 }
 
+static void crowd_make(void)
+{
+    crowd_make_of(&one_by_one);
+}
+
+static void packing_crowd_make(void)
+{
+    crowd_make_of(&packing);
+}
+
 static void crowd_unmake(void)
 {
+    close(sockets[0]);
+    close(sockets[1]);
     for (size_t i = 0; i < CROWD; i++) {
         hub_unsubscribe(server.hub, &crowd[i].sub);
         outbox_fini(&crowd[i].answer.out);
@@ -256,9 +289,8 @@ START_TEST(who_leaves_meanwhile_is_sent_to_no_more)
 }
 END_TEST
 
-SUITE(answer)
+static void fill(TCase *tc)
 {
-    tcase_add_checked_fixture(tc, crowd_make, crowd_unmake);
     tcase_add_test(tc, readers_are_sent_to_while_others_are_still_told);
     tcase_add_test(tc, events_of_several_topics_leave_together_in_the_turn);
     tcase_add_test(tc, who_had_something_to_send_before_sends_it_in_the_turn);
@@ -268,4 +300,16 @@ SUITE(answer)
     tcase_add_test(tc, who_takes_less_than_all_or_is_gone_has_its_turn);
     tcase_add_test(tc, who_was_given_more_than_its_queue_may_hold_hears_of_room_in_its_turn);
     tcase_add_test(tc, who_leaves_meanwhile_is_sent_to_no_more);
+}
+
+SUITE(answer)
+{
+    tcase_add_checked_fixture(tc, crowd_make, crowd_unmake);
+    fill(tc);
+}
+
+SUITE(answer_packed)
+{
+    tcase_add_checked_fixture(tc, packing_crowd_make, crowd_unmake);
+    fill(tc);
 }

@@ -452,8 +452,75 @@ START_TEST(many_pieces_with_tails_arrive_whole)
 }
 END_TEST
 
+/* Whoever sends a parcel, and takes it in part: what follows goes on from there. */
+START_TEST(a_parcel_cut_anywhere_goes_on_where_it_was_cut)
+{
+    static outbox_frame_fn *const framers[] = { NULL, bracket_frame, tailed_frame };
+    static const char *const wire[] = { "an event", "<8>an event", "<8>an event;" };
+    struct block *b = block_of("an event");
+
+    for (size_t taken = 0; taken <= strlen(wire[_i]); taken++) {
+        struct parcel p;
+        struct outbox o;
+        enum rc rc = taken == strlen(wire[_i]) ? RC_OK : RC_AGAIN;
+
+        outbox_init(&o);
+        o.tailed = framers[_i] == tailed_frame;
+        kernel_reset(1000);
+        lend(&o, b);
+        ck_assert(outbox_pack(&o, framers[_i], NULL, &p));
+        ck_assert_uint_eq(p.bytes, strlen(wire[_i]));
+        for (size_t i = 0, left = taken; i < (size_t)p.pieces; i++) {
+            size_t len = p.iov[i].iov_len < left ? p.iov[i].iov_len : left;
+            buf_put(&kernel.taken, (struct slice){ p.iov[i].iov_base, len });
+            left -= len;
+        }
+        p.taken = taken ? (ssize_t)taken : -EAGAIN;
+        ck_assert_int_eq(outbox_posted(&o, &p, framers[_i], NULL), rc);
+        ck_assert(outbox_empty(&o) == (rc == RC_OK));
+        ck_assert_int_eq(outbox_send(&o, -1, framers[_i], NULL), RC_OK);
+        ck_assert(slice_is(buf_slice(&kernel.taken), slice_of(wire[_i])));
+        ck_assert(outbox_empty(&o));
+        ck_assert_uint_eq(b->refs, 1);
+        outbox_fini(&o);
+    }
+    block_unref(b);
+}
+END_TEST
+
+START_TEST(only_a_block_that_is_all_that_waits_is_a_parcel)
+{
+    char large[OUTBOX_FRAME_MAX + 2];
+    struct block *b = block_of("an event"), *l;
+    struct outbox o;
+    struct parcel p;
+
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    l = block_of(large);
+    outbox_init(&o);
+    ck_assert(!outbox_pack(&o, NULL, NULL, &p)); /* nothing */
+    lend(&o, l);
+    ck_assert(!outbox_pack(&o, bracket_frame, NULL, &p)); /* too much for a frame */
+    ck_assert(outbox_pack(&o, NULL, NULL, &p));           /* but for nothing else */
+    p.taken = -EPIPE;
+    ck_assert_int_eq(outbox_posted(&o, &p, NULL, NULL), RC_CLOSED);
+    lend(&o, b);
+    ck_assert(!outbox_pack(&o, NULL, NULL, &p)); /* two */
+    outbox_fini(&o);
+    lend(&o, b);
+    outbox_finish(&o);
+    ck_assert(!outbox_pack(&o, bracket_frame, NULL, &p)); /* and a trailer */
+    outbox_fini(&o);
+    block_unref(b);
+    block_unref(l);
+}
+END_TEST
+
 SUITE(outbox)
 {
+    tcase_add_loop_test(tc, a_parcel_cut_anywhere_goes_on_where_it_was_cut, 0, 3);
+    tcase_add_test(tc, only_a_block_that_is_all_that_waits_is_a_parcel);
     tcase_add_test(tc, frames_with_tails_after_something_bare_can_be_cut_anywhere);
     tcase_add_test(tc, a_tail_leaves_in_the_same_write_as_its_frame);
     tcase_add_test(tc, many_pieces_with_tails_arrive_whole);
