@@ -1,5 +1,5 @@
 /*
- * suite.c - runs every suite that the linker has gathered (suite.h).
+ * suite.c - runs every suite that the linker has gathered (suite.h), or names them: --suites.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,9 +24,20 @@ static bool wanted(const char *list, const char *name)
     return false;
 }
 
-int main(void)
+static int name_suites(const char *list)
+{
+    for (const struct suite_entry *const *e = __start_bellpush_suites; e < __stop_bellpush_suites;
+         e++)
+        if (wanted(list, (*e)->name))
+            puts((*e)->name);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
 {
     const char *list = getenv("CK_RUN_SUITE");
+    if (argc > 1 && strcmp(argv[1], "--suites") == 0)
+        return name_suites(list);
     char *chosen = list ? strdup(list) : NULL;
     SRunner *runner = srunner_create(NULL);
 
