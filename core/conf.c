@@ -48,10 +48,12 @@ static const struct setting table[] = {
       "bellpushd: where it listens; host:port, [address]:port, or the path of a unix socket" },
     { "mount",            TEXT,   AT(mount),            "/push",  0, 0, NULL,
       "bellpushd: the path below which everything is served; empty: at the root" },
-    { "tls_certificate",  TEXT,   AT(tls_certificate),  "",       0, 0, NULL,
-      "bellpushd: certificate for addresses that begin with tls:; PEM, the chain behind it" },
-    { "tls_key",          TEXT,   AT(tls_key),          "",       0, 0, NULL,
-      "bellpushd: its key, PEM, not readable by everybody; empty: in the same file" },
+    { "tls_certificate",  LIST,   AT(tls_certificate),  "",       0, 0, NULL,
+      "bellpushd: certificates for addresses that begin with tls:, the first that has the name "
+      "(SNI), or else the first; PEM, the chain behind each" },
+    { "tls_key",          LIST,   AT(tls_key),          "",       0, 0, NULL,
+      "bellpushd: their keys in the same order, PEM, not readable by everybody; one: of all; "
+      "empty: in the same files" },
     { "workers",          COUNT,  AT(workers),          "0",      0, 64, NULL,
       "bellpushd: processes that share the work, and one that looks after them; 0: just one" },
     { "user",             TEXT,   AT(user),             "",       0, 0, NULL,

@@ -31,20 +31,20 @@ struct conf {
     int64_t database_pool;     /* query connections per process */
     struct conf_list channels; /* plain NOTIFY channels to record */
     /* front */
-    char *listen;                 /* FastCGI: path or host:port; "": the socket at fd 0 */
-    struct conf_list listen_http; /* bellpushd: host:port, or a path */
-    char *mount;                  /* bellpushd: everything is below this path */
-    char *tls_certificate;        /* bellpushd: PEM, the chain behind it */
-    char *tls_key;                /* bellpushd: PEM; "": in the same file */
-    int64_t workers;              /* bellpushd: processes; 0: the first one serves by itself */
-    char *user;                   /* bellpushd: who it becomes when it was started as root */
-    char *www;                    /* bellpushd: files that are served outside the mount; "": none */
-    int64_t max_open;             /* open requests; 0: as many as descriptors allow */
-    int64_t processes;            /* one-request mode: how many processes the site may run */
-    int64_t one_request_hold_ms;  /* one-request mode: longest hold of a stream or poll */
-    char *one_request; /* auto | yes | no: does each process get one request at a time? */
-    char *slots_file;  /* one-request mode: shared lock file; "": in the temp folder */
-    int64_t drain_ms;  /* longest graceful stop */
+    char *listen;                     /* FastCGI: path or host:port; "": the socket at fd 0 */
+    struct conf_list listen_http;     /* bellpushd: host:port, or a path */
+    char *mount;                      /* bellpushd: everything is below this path */
+    struct conf_list tls_certificate; /* bellpushd: PEM, the chain behind each */
+    struct conf_list tls_key;    /* bellpushd: PEM; as many, one for all, or none: in those files */
+    int64_t workers;             /* bellpushd: processes; 0: the first one serves by itself */
+    char *user;                  /* bellpushd: who it becomes when it was started as root */
+    char *www;                   /* bellpushd: files that are served outside the mount; "": none */
+    int64_t max_open;            /* open requests; 0: as many as descriptors allow */
+    int64_t processes;           /* one-request mode: how many processes the site may run */
+    int64_t one_request_hold_ms; /* one-request mode: longest hold of a stream or poll */
+    char *one_request;           /* auto | yes | no: does each process get one request at a time? */
+    char *slots_file;            /* one-request mode: shared lock file; "": in the temp folder */
+    int64_t drain_ms;            /* longest graceful stop */
     /* events */
     int64_t max_event_bytes, max_body_bytes;
     int64_t max_batch;  /* events in one publish */

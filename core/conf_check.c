@@ -211,6 +211,20 @@ static void check_limits(const struct conf *c, struct buf *errors)
         complain(c, errors, "forwarded_header", c->forwarded_header, "is not the name of a header");
 }
 
+/* What is in the files is for who reads them. */
+static void check_tls(const struct conf *c, struct buf *errors)
+{
+    size_t n = c->tls_certificate.n, keys = c->tls_key.n;
+
+    if (keys > 0 && n == 0)
+        complain(c, errors, "tls_key", c->tls_key.at[0], "there is no tls_certificate");
+    else if (keys > 1 && keys != n)
+        buf_printf(errors,
+                   "%s: tls_key: there are %zu for %zu in tls_certificate: as many are wanted, one "
+                   "for all, or none if they are in the same files\n",
+                   conf_origin(c, "tls_key"), keys, n);
+}
+
 /* "" or "/push", as it stands in addresses when they are decoded. */
 static bool is_mount(const char *path)
 {
@@ -246,8 +260,7 @@ enum rc conf_check(struct conf *c, struct buf *errors)
                  "is not a path such as /push, without a / at its end");
     if (*c->www && !*c->mount)
         complain(c, errors, "www", c->www, "nothing is outside the mount when that is empty");
-    if (*c->tls_key && !*c->tls_certificate)
-        complain(c, errors, "tls_key", c->tls_key, "there is no tls_certificate");
+    check_tls(c, errors);
     if (c->max_body_bytes < c->max_event_bytes)
         complain(c, errors, "max_body_bytes", NULL, "is below max_event_bytes");
     if (buf_rc(errors) != RC_OK)

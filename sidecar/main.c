@@ -226,8 +226,8 @@ static enum rc open_things(struct sidecar *d, struct buf *errors)
     size_t before = errors->len;
     enum rc rc = privileges_find(conf->user, &d->privileges, errors);
 
-    if (*conf->tls_certificate)
-        d->tls = tls_context_new(conf->tls_certificate, conf->tls_key, errors);
+    if (conf->tls_certificate.n > 0)
+        d->tls = tls_context_new(&conf->tls_certificate, &conf->tls_key, errors);
     if (*conf->www)
         d->files = files_new(conf->www, errors);
     return rc == RC_OK && errors->len > before ? RC_SYNTAX : rc;

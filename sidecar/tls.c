@@ -117,7 +117,7 @@ BIO_METHOD *tls_memory_new(void)
 struct tls *tls_new(struct tls_context *context, int fd)
 {
     struct tls *t = calloc(1, sizeof(*t));
-    SSL *ssl = t ? SSL_new(context->ssl) : NULL;
+    SSL *ssl = t ? SSL_new(context->set.ssl[0]) : NULL;
     BIO *bio = ssl ? BIO_new(context->memory) : NULL;
 
     if (!bio) {

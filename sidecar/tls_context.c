@@ -1,9 +1,10 @@
 /*
  * tls_context.c - what all TLS connections of a process share.
  *
- * An SSL_CTX keeps its certificate: a new one takes its place, and each connection holds on to that
- * which it has begun with.  The key of the tickets goes over to the new one, so that a client that
- * comes back is known after a change of certificates, too.
+ * An SSL_CTX keeps its certificates: new ones take their places, and each connection holds on to
+ * that which it has begun with.  All connections begin with the first, whatever name they say then,
+ * so its key is that of all tickets.  It goes over to the new first one, and a client that comes
+ * back is known after a change of certificates, too.
  *
  * Whoever gets hold of that key can read what he has recorded of sessions of TLS 1.2 with tickets.
  * So it does not stay: after some hours it becomes a hash of itself.  All workers have been forked
@@ -22,70 +23,6 @@ enum {
     TICKET_KEY_MAX = 128, /* OpenSSL has 80 bytes */
     EXPIRES_SOON_S = 7 * 24 * 3600,
 };
-
-const char *tls_reason(void)
-{
-    unsigned long code = ERR_peek_error();
-    const char *why = code ? ERR_reason_error_string(code) : NULL;
-
-    if (code && ERR_SYSTEM_ERROR(code))
-        why = strerror(ERR_GET_REASON(code));
-    ERR_clear_error();
-    return why ? why : "no reason given";
-}
-
-/* ---- what is offered ------------------------------------------------------------------------- */
-
-/* A key that wants a passphrase is refused: there is nobody to ask. */
-static int no_passphrase(char *out, int size, int writing, void *arg)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    (void)arg;
-    return -1;
-}
-
-/* RFC 7301: who offers protocols, but none of ours, is told so. */
-static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-                           const unsigned char *offered, unsigned offered_len, void *arg)
-{
-    static const unsigned char ours[] = "\x08http/1.1\x08http/1.0";
-    unsigned char *chosen = NULL;
-
-    (void)ssl;
-    (void)arg;
-    if (SSL_select_next_proto(&chosen, out_len, ours, sizeof(ours) - 1, offered, offered_len) !=
-        OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
-    *out = chosen;
-    return SSL_TLSEXT_ERR_OK;
-}
-
-/*
- * TLS 1.3 as it comes; of 1.2 only what has forward secrecy and authenticated encryption.  Tickets
- * are the clients' to keep: no session is kept here.  Buffers are given back while nothing is under
- * way: an idle connection then costs a third.
- */
-static SSL_CTX *settings_new(void)
-{
-    SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
-
-    if (!ssl)
-        return NULL;
-    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_default_passwd_cb(ssl, no_passphrase);
-    SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, NULL);
-    if (SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
-        SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
-        SSL_CTX_set_num_tickets(ssl, 1) == 1)
-        return ssl;
-    SSL_CTX_free(ssl);
-    return NULL;
-}
 
 /* ---- tickets --------------------------------------------------------------------------------- */
 
@@ -137,16 +74,15 @@ static bool turn_ticket_key(SSL_CTX *ssl)
 
 void tls_context_age(struct tls_context *x, uint64_t ms)
 {
-    while (x->ticket_turns < ms / TLS_TICKET_KEY_MS && turn_ticket_key(x->ssl))
+    while (x->ticket_turns < ms / TLS_TICKET_KEY_MS && turn_ticket_key(x->set.ssl[0]))
         x->ticket_turns++;
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static bool complain(struct buf *error, const char *setting, const char *path, const char *why)
+static const char *setting_of(const struct tls_files *files, size_t i)
 {
-    buf_printf(error, "%s: %s: %s\n", setting, path, why);
-    return false;
+    return i < files->n_certificates ? "tls_certificate" : "tls_key";
 }
 
 /* Remember the file as it is before it is read: what changes while we read is read again. */
@@ -155,7 +91,24 @@ static bool look_at(struct tls_file *file, const char *setting, struct buf *erro
     if (stat(file->path, &file->as) == 0)
         return true;
     file->as = (struct stat){ .st_size = 0 };
-    return complain(error, setting, file->path, strerror(errno));
+    buf_printf(error, "%s: %s: %s\n", setting, file->path, strerror(errno));
+    return false;
+}
+
+static bool look_at_all(struct tls_files *files, struct buf *error)
+{
+    size_t first_key = files->n > files->n_certificates ? files->n_certificates : 0;
+    bool good = true;
+
+    for (size_t i = 0; i < files->n; i++) {
+        struct tls_file *file = &files->at[i];
+        good &= look_at(file, setting_of(files, i), error);
+        if (i < first_key || !(file->as.st_mode & (S_IROTH | S_IWOTH)))
+            continue;
+        buf_printf(error, "tls_key: %s: is open to everybody: chmod o-rw\n", file->path);
+        good = false;
+    }
+    return good;
 }
 
 static bool has_changed(const struct tls_file *file)
@@ -169,37 +122,36 @@ static bool has_changed(const struct tls_file *file)
            now.st_ctim.tv_sec != as->st_ctim.tv_sec || now.st_ctim.tv_nsec != as->st_ctim.tv_nsec;
 }
 
-static bool read_files(struct tls_context *x, SSL_CTX *ssl, struct buf *error)
+/* Read all of them into a new set, which takes the old one's place; false: the old one stays. */
+static bool load(struct tls_context *x, struct buf *error)
 {
-    bool there = look_at(&x->certificate, "tls_certificate", error);
+    struct tls_set set;
 
-    ERR_clear_error();
-    if (!look_at(&x->key, "tls_key", error) || !there)
+    if (!look_at_all(&x->files, error) || !tls_set_read(&set, &x->files, &x->set, error))
         return false;
-    if (x->key.as.st_mode & (S_IROTH | S_IWOTH))
-        return complain(error, "tls_key", x->key.path, "is open to everybody: chmod o-rw");
-    if (SSL_CTX_use_certificate_chain_file(ssl, x->certificate.path) != 1)
-        return complain(error, "tls_certificate", x->certificate.path, tls_reason());
-    if (SSL_CTX_use_PrivateKey_file(ssl, x->key.path, SSL_FILETYPE_PEM) != 1)
-        return complain(error, "tls_key", x->key.path, tls_reason());
+    if (x->set.n > 0 && !move_ticket_key(x->set.ssl[0], set.ssl[0])) {
+        buf_printf(error, "TLS cannot be set up: %s\n", tls_reason());
+        tls_set_fini(&set);
+        return false;
+    }
+    tls_set_fini(&x->set);
+    x->set = set;
     return true;
 }
 
-/* Read both into a new SSL_CTX, which takes the old one's place; false: the old one stays. */
-static bool load(struct tls_context *x, struct buf *error)
+static bool take_paths(struct tls_files *files, const struct conf_list *certificates,
+                       const struct conf_list *keys, struct buf *error)
 {
-    SSL_CTX *ssl = settings_new();
-
-    if (!ssl) {
-        buf_printf(error, "TLS cannot be set up: %s\n", tls_reason());
+    if (certificates->n > TLS_CERTIFICATES_MAX) {
+        buf_printf(error, "tls_certificate: there are %zu, but %d are the most\n", certificates->n,
+                   TLS_CERTIFICATES_MAX);
         return false;
     }
-    if (!read_files(x, ssl, error) || (x->ssl && !move_ticket_key(x->ssl, ssl))) {
-        SSL_CTX_free(ssl);
-        return false;
-    }
-    SSL_CTX_free(x->ssl);
-    x->ssl = ssl;
+    files->n_certificates = certificates->n;
+    for (size_t i = 0; i < certificates->n; i++)
+        files->at[files->n++].path = certificates->at[i];
+    for (size_t i = 0; i < keys->n; i++)
+        files->at[files->n++].path = keys->at[i];
     return true;
 }
 
@@ -209,7 +161,8 @@ static uint64_t clock_ms(void)
     return uv_hrtime() / 1000000;
 }
 
-struct tls_context *tls_context_new(const char *certificate, const char *key, struct buf *error)
+struct tls_context *tls_context_new(const struct conf_list *certificates,
+                                    const struct conf_list *keys, struct buf *error)
 {
     struct tls_context *x = calloc(1, sizeof(*x));
 
@@ -219,9 +172,7 @@ struct tls_context *tls_context_new(const char *certificate, const char *key, st
         return NULL;
     }
     x->made_ms = clock_ms();
-    x->certificate.path = certificate;
-    x->key.path = *key ? key : certificate;
-    if (load(x, error))
+    if (take_paths(&x->files, certificates, keys, error) && load(x, error))
         return x;
     tls_context_free(x);
     return NULL;
@@ -232,44 +183,62 @@ void tls_context_free(struct tls_context *x)
     if (!x)
         return;
     alarm_cancel(&x->look);
-    SSL_CTX_free(x->ssl);
+    tls_set_fini(&x->set);
     BIO_meth_free(x->memory);
     free(x);
 }
 
 /* ---- looking after them ---------------------------------------------------------------------- */
 
-static void warn_of_expiry(const struct tls_context *x, const struct log *log)
+static void warn_of_expiry(const char *path, const X509 *certificate, const struct log *log)
 {
-    const ASN1_TIME *end = X509_get0_notAfter(SSL_CTX_get0_certificate(x->ssl));
     int days = 0, seconds = 0;
 
-    if (ASN1_TIME_diff(&days, &seconds, NULL, end) != 1)
+    if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1)
         return;
     if (days < 0 || seconds < 0)
-        log_warn(log, "tls_certificate: %s has expired", x->certificate.path);
+        log_warn(log, "tls_certificate: %s has expired", path);
     else if (days * 24 * 3600 < EXPIRES_SOON_S)
-        log_warn(log, "tls_certificate: %s expires in %d days", x->certificate.path, days);
+        log_warn(log, "tls_certificate: %s expires in %d days", path, days);
+}
+
+static void warn_of_all(const struct tls_context *x, const struct log *log)
+{
+    for (size_t i = 0; i < x->set.n; i++)
+        warn_of_expiry(x->files.at[i].path, x->set.certificate[i], log);
+}
+
+/* A line for each file that was wrong. */
+static void tell_why_not(const struct tls_context *x, struct buf *error, const struct log *log)
+{
+    const char *stays = x->set.n == 1 ? "the old certificate stays" : "all old certificates stay";
+
+    buf_putc(error, '\0');
+    for (char *rest = error->at, *line; (line = strsep(&rest, "\n")) && *line;)
+        log_error(log, "%s; %s", line, stays);
 }
 
 static void read_again(struct tls_context *x, const struct log *log)
 {
     struct buf error = BUF_EMPTY;
-    bool good = load(x, &error);
-    int len = (int)(error.len > 0 ? error.len - 1 : 0); /* without the newline */
 
-    if (good)
-        log_info(log, "tls_certificate: %s has been read again", x->certificate.path);
-    else
-        log_error(log, "%.*s; the old certificate stays", len, error.at);
+    if (load(x, &error)) {
+        for (size_t i = 0; i < x->set.n; i++)
+            log_info(log, "tls_certificate: %s has been read again", x->files.at[i].path);
+        warn_of_all(x, log);
+    } else {
+        tell_why_not(x, &error, log);
+    }
     buf_fini(&error);
-    if (good)
-        warn_of_expiry(x, log);
 }
 
 void tls_context_refresh(struct tls_context *x, const struct log *log)
 {
-    if (has_changed(&x->certificate) || has_changed(&x->key))
+    bool changed = false;
+
+    for (size_t i = 0; !changed && i < x->files.n; i++)
+        changed = has_changed(&x->files.at[i]);
+    if (changed)
         read_again(x, log);
 }
 
@@ -292,7 +261,7 @@ void tls_context_watch(struct tls_context *x, struct server *server, uint64_t lo
 {
     x->server = server;
     x->look_ms = look_ms;
-    warn_of_expiry(x, &server->log);
+    warn_of_all(x, &server->log);
     on_look(&x->look); /* it may have been read long ago, by the process that has made this one */
 }
 

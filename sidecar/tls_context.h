@@ -1,11 +1,11 @@
 /*
- * tls_context.h - what all TLS connections of a process share: the certificate with its key, what
+ * tls_context.h - what all TLS connections of a process share: certificates with their keys, what
  * is offered and accepted, and the secret of session tickets.
  *
- * The files are looked at every few seconds and read again when they have changed, or at once when
- * somebody says so.  What cannot be used (half written, a key that does not fit) is said once in
- * the log, and the old certificate stays.  Connections that are open keep the one they have begun
- * with.
+ * The files are looked at every few seconds and read again, all of them, when one has changed, or
+ * at once when somebody says so.  What cannot be used (half written, a key that does not fit) is
+ * said once in the log, and all the old certificates stay.  Connections that are open keep the one
+ * they have begun with.
  */
 #ifndef SIDECAR_TLS_CONTEXT_H
 #define SIDECAR_TLS_CONTEXT_H
@@ -15,12 +15,13 @@
 struct tls_context;
 
 /*
- * Read certificate (PEM, the chain behind it) and key (PEM, not open to everybody, no passphrase;
- * "": in the same file).  Paths are lent for the context's life.  Gives; NULL with a line in
- * *error.
+ * Read the certificates (PEM, the chain behind each; TLS_CERTIFICATES_MAX at most) and their keys
+ * (PEM, not open to everybody, no passphrase): one for each, one for all, or none, where they are
+ * in the same files.  Which certificate is for whom: tls_set.h.  Paths are lent for the context's
+ * life.  Gives; NULL with a line in *error for each file that cannot be used.
  */
-struct tls_context *tls_context_new(const char *certificate, const char *key,
-                                    struct buf *error) MUST_USE;
+struct tls_context *tls_context_new(const struct conf_list *certificates,
+                                    const struct conf_list *keys, struct buf *error) MUST_USE;
 void tls_context_free(struct tls_context *); /* no connection is left; NULL: nothing happens */
 
 /* Read them again if they have changed: now. */

@@ -8,10 +8,10 @@
 #define SIDECAR_TLS_PRIV_H
 
 #include <openssl/ssl.h>
-#include <sys/stat.h>
 
 #include "core/porch.h"
 #include "sidecar/tls_context.h"
+#include "sidecar/tls_set.h"
 
 enum {
     TLS_RECORD_MAX = SSL3_RT_MAX_PLAIN_LENGTH,
@@ -22,16 +22,10 @@ enum {
     TLS_OUT_MAX = (TLS_RECORDS_PER_SEND + 1) * SSL3_RT_MAX_PACKET_SIZE,
 };
 
-/* As the file was: another inode, size or time means that there is something new to read. */
-struct tls_file {
-    const char *path;
-    struct stat as;
-};
-
 struct tls_context {
-    SSL_CTX *ssl;
+    struct tls_set set;
     BIO_METHOD *memory; /* tls.c */
-    struct tls_file certificate, key;
+    struct tls_files files;
     struct server *server; /* NULL: not watched yet */
     struct alarm look;
     uint64_t look_ms;
@@ -42,9 +36,6 @@ struct tls_context {
     size_t out_len;
     char in_bytes[TLS_IN_MAX], out[TLS_OUT_MAX];
 };
-
-/* What was wrong at first, as OpenSSL says it; empties its queue. */
-const char *tls_reason(void);
 
 /* Between memory and OpenSSL; NULL: no memory.  tls.c */
 BIO_METHOD *tls_memory_new(void) MUST_USE;

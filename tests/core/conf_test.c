@@ -408,6 +408,35 @@ START_TEST(words_in_lists_are_checked_for_what_they_mean)
 }
 END_TEST
 
+START_TEST(certificates_and_keys_are_counted)
+{
+    static const struct {
+        const char *text, *wanted; /* "": it is good */
+    } cases[] = {
+        { "tls_certificate = a\n", "" },
+        { "tls_certificate = a\ntls_key = x\n", "" },
+        { "tls_certificate = a, b, c\n", "" },
+        { "tls_certificate = a, b, c\ntls_key = x\n", "" },
+        { "tls_certificate = a, b, c\ntls_key = x, y, z\n", "" },
+        { "tls_certificate = a, b, c\ntls_key = x, y\n",
+          "bellpush.conf:2: tls_key: there are 2 for 3 in tls_certificate: as many are wanted, one "
+          "for all, or none if they are in the same files\n" },
+        { "tls_key = x, y\ntls_certificate = a\n",
+          "bellpush.conf:1: tls_key: there are 2 for 1 in tls_certificate: as many are wanted, one "
+          "for all, or none if they are in the same files\n" },
+        { "tls_key = x, y\n", "bellpush.conf:1: tls_key: 'x': there is no tls_certificate\n" },
+    };
+
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        conf_fini(&conf);
+        ck_assert_int_eq(conf_init(&conf), RC_OK);
+        ck_assert_int_eq(read_text(cases[i].text), RC_OK);
+        ck_assert_int_eq(check(), *cases[i].wanted ? RC_SYNTAX : RC_OK);
+        ck_assert_str_eq(told(), cases[i].wanted);
+    }
+}
+END_TEST
+
 static void use_key_file(const char *text, mode_t mode)
 {
     char assignment[100];
@@ -572,6 +601,7 @@ SUITE(conf)
     tcase_add_test(tc, secrets_are_not_printed);
     tcase_add_test(tc, help_names_every_setting);
     tcase_add_test(tc, words_in_lists_are_checked_for_what_they_mean);
+    tcase_add_test(tc, certificates_and_keys_are_counted);
     tcase_add_test(tc, the_key_may_come_from_a_file);
     tcase_add_test(tc, a_key_file_that_gives_the_key_away_is_refused);
     tcase_add_test(tc, a_file_that_gives_a_secret_away_is_warned_of);

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "tests/peers/process.h"
@@ -19,28 +20,31 @@ static void must(bool done, const char *what)
     exit(EXIT_FAILURE);
 }
 
-void certificate_make(const char *folder, const char *name, int days)
+void certificate_make_for(const char *folder, const char *name, int days, const char *type,
+                          const char *others)
 {
     char *pem = text_of("%s/%s.pem", folder, name), *key = text_of("%s/%s.key", folder, name);
     char *subject = text_of("/CN=%s", name), *good_for = text_of("%d", days);
+    char *names = text_of("subjectAltName=%s", others);
     const char *const argv[] = { "openssl",
                                  "req",
                                  "-x509",
                                  "-newkey",
-                                 "ec",
+                                 type,
                                  "-pkeyopt",
-                                 "ec_paramgen_curve:prime256v1",
+                                 strcmp(type, "ec") == 0 ? "ec_paramgen_curve:prime256v1"
+                                                         : "rsa_keygen_bits:2048",
                                  "-nodes",
                                  "-subj",
                                  subject,
-                                 "-addext",
-                                 "subjectAltName=DNS:localhost,IP:127.0.0.1",
                                  "-days",
                                  good_for,
                                  "-out",
                                  pem,
                                  "-keyout",
                                  key,
+                                 *others ? "-addext" : NULL,
+                                 names,
                                  NULL };
 
     must(process_run(&(struct process_spec){ .argv = argv, .log = "/dev/null" }, DEADLINE_MS) == 0,
@@ -50,6 +54,12 @@ void certificate_make(const char *folder, const char *name, int days)
     free(key);
     free(subject);
     free(good_for);
+    free(names);
+}
+
+void certificate_make(const char *folder, const char *name, int days)
+{
+    certificate_make_for(folder, name, days, "ec", "DNS:localhost,IP:127.0.0.1");
 }
 
 static void copy_over(const char *folder, const char *name, const char *by, const char *suffix)

@@ -10,6 +10,11 @@
  */
 void certificate_make(const char *folder, const char *name, int days);
 
+/* The same of such a type, "ec" or "rsa", for others: "DNS:a.example,DNS:*.b.example"; "": nobody.
+ */
+void certificate_make_for(const char *folder, const char *name, int days, const char *type,
+                          const char *others);
+
 /* Let the files of one be those of another from now on; each is exchanged in one step. */
 void certificate_replace(const char *folder, const char *name, const char *by);
 

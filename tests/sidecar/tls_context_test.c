@@ -41,12 +41,7 @@ static void unwatch(void)
 
 static void expect_served(const char *name)
 {
-    struct pair p;
-
-    pair_open(&p, TLS1_3_VERSION, NULL);
-    shake_hands(&p, 1000);
-    ck_assert_str_eq(name_of_server(&p), name);
-    pair_close(&p);
+    expect_certificate(TLS1_3_VERSION, NULL, name);
 }
 
 START_TEST(a_new_certificate_is_for_those_who_come_then)
@@ -78,7 +73,8 @@ static void expect_kept(const char *why)
     logged_expect(&server.log, "the old certificate stays");
     expect_served("one");
     /* and a process that starts now says the same */
-    ck_assert_ptr_null(tls_context_new(tls_rig.pem, tls_rig.key, &error));
+    ck_assert_ptr_null(tls_context_new(&(struct conf_list){ &tls_rig.pem, 1 },
+                                       &(struct conf_list){ &tls_rig.key, 1 }, &error));
     buf_putc(&error, '\0');
     ck_assert_msg(strstr(error.at, why) != NULL, "%s", error.at);
     buf_fini(&error);
@@ -161,6 +157,47 @@ START_TEST(files_that_change_are_read_again_and_trouble_is_told_once)
 }
 END_TEST
 
+START_TEST(of_several_certificates_all_are_exchanged_or_none)
+{
+    char *other = text_of("%s/other.pem", tls_rig.dir);
+    char *pems[] = { tls_rig.pem, other };
+    char *keys[] = { tls_rig.key, text_of("%s/other.key", tls_rig.dir) };
+    struct buf error = BUF_EMPTY;
+
+    certificate_make_for(tls_rig.dir, "other", 30, "ec", "DNS:other.test");
+    certificate_make_for(tls_rig.dir, "another", 3, "ec", "DNS:other.test");
+    tls_context_free(tls_rig.context);
+    tls_rig.context =
+        tls_context_new(&(struct conf_list){ pems, 2 }, &(struct conf_list){ keys, 2 }, &error);
+    watch();
+    file_write(other, SLICE("not a certificate\n"));
+    certificate_replace(tls_rig.dir, "now", "two");
+    tls_context_reload(tls_rig.context);
+    logged_expect(&server.log, "tls_certificate: ");
+    logged_expect(&server.log, "other.pem: no start line; all old certificates stay\n");
+    expect_served("one");
+    expect_certificate(TLS1_3_VERSION, "other.test", "other");
+    unlink(keys[0]);
+    file_write(other, SLICE("still none\n"));
+    tls_context_refresh(tls_rig.context, &server.log);
+    logged_expect(&server.log, "now.key: No such file or directory; all old certificates stay\n");
+    ck_assert_int_eq(logged_count(&server.log, "stay"), 2);
+    tls_context_refresh(tls_rig.context, &server.log); /* nothing has happened since */
+    ck_assert_int_eq(logged_count(&server.log, "stay"), 2);
+    expect_certificate(TLS1_3_VERSION, "other.test", "other");
+    certificate_replace(tls_rig.dir, "now", "two");
+    certificate_replace(tls_rig.dir, "other", "another");
+    run_for(3 * LOOK_MS);
+    expect_served("two");
+    expect_certificate(TLS1_3_VERSION, "other.test", "another");
+    ck_assert_int_eq(logged_count(&server.log, "has been read again"), 2);
+    logged_expect(&server.log, "other.pem expires in ");
+    unwatch();
+    free(other);
+    free(keys[1]);
+}
+END_TEST
+
 START_TEST(a_certificate_at_its_end_is_told)
 {
     certificate_make(tls_rig.dir, "short", 3);
@@ -183,7 +220,8 @@ START_TEST(certificate_and_key_may_be_one_file)
     file_write(path, buf_slice(&both));
     chmod(path, 0600);
     tls_context_free(tls_rig.context);
-    tls_rig.context = tls_context_new(path, "", &error);
+    tls_rig.context =
+        tls_context_new(&(struct conf_list){ &path, 1 }, &(struct conf_list){ NULL, 0 }, &error);
     ck_assert_ptr_nonnull(tls_rig.context);
     expect_served("one");
     free(a);
@@ -197,46 +235,14 @@ END_TEST
 
 static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 
-/* A handshake, and the ticket that the client has got by it. */
-static SSL_SESSION *ticket_of(int version)
-{
-    struct pair p;
-    struct buf nothing = BUF_EMPTY;
-
-    pair_open(&p, version, NULL);
-    shake_hands(&p, 1000);
-    server_says(&p, SLICE("and your ticket"));
-    client_hears(&p, &nothing);
-    buf_fini(&nothing);
-    SSL_SESSION *session = SSL_get1_session(p.client);
-    SSL_shutdown(p.client);
-    pair_close(&p);
-    return session;
-}
-
-/* Whoever comes with it is served; is he known? */
-static bool is_known(int version, SSL_SESSION *ticket)
-{
-    struct pair p;
-
-    pair_open(&p, version, ticket);
-    shake_hands(&p, 1000);
-    client_says(&p, SLICE("hello"), 1000);
-    ck_assert(slice_is(buf_slice(&p.got), SLICE("hello")));
-    bool known = SSL_session_reused(p.client);
-    SSL_shutdown(p.client); /* otherwise OpenSSL takes the ticket for spoilt */
-    pair_close(&p);
-    return known;
-}
-
 START_TEST(a_ticket_is_good_after_a_new_certificate_too)
 {
     watch();
     for (size_t i = 0; i < LENGTH(versions); i++) {
-        SSL_SESSION *ticket = ticket_of(versions[i]);
+        SSL_SESSION *ticket = pair_ticket(versions[i], NULL);
         certificate_replace(tls_rig.dir, "now", i == 0 ? "two" : "one");
         tls_context_reload(tls_rig.context);
-        ck_assert(is_known(versions[i], ticket));
+        ck_assert(pair_is_known(versions[i], ticket, NULL));
         SSL_SESSION_free(ticket);
     }
     unwatch();
@@ -246,15 +252,15 @@ END_TEST
 START_TEST(a_ticket_ends_with_the_key_that_it_is_sealed_with)
 {
     for (size_t i = 0; i < LENGTH(versions); i++) {
-        SSL_SESSION *ticket = ticket_of(versions[i]);
+        SSL_SESSION *ticket = pair_ticket(versions[i], NULL);
         tls_context_age(tls_rig.context, (i + 1) * TLS_TICKET_KEY_MS - 1);
-        ck_assert(is_known(versions[i], ticket));
+        ck_assert(pair_is_known(versions[i], ticket, NULL));
         tls_context_age(tls_rig.context, (i + 1) * TLS_TICKET_KEY_MS);
-        ck_assert(!is_known(versions[i], ticket));
+        ck_assert(!pair_is_known(versions[i], ticket, NULL));
         SSL_SESSION_free(ticket);
-        ticket = ticket_of(versions[i]);
+        ticket = pair_ticket(versions[i], NULL);
         tls_context_age(tls_rig.context, 0); /* none comes back */
-        ck_assert(is_known(versions[i], ticket));
+        ck_assert(pair_is_known(versions[i], ticket, NULL));
         SSL_SESSION_free(ticket);
     }
 }
@@ -267,7 +273,7 @@ static void write_ticket(int to)
 
     for (uint64_t turn = 1; turn <= 3; turn++)
         tls_context_age(tls_rig.context, turn * TLS_TICKET_KEY_MS + turn);
-    int len = i2d_SSL_SESSION(ticket_of(TLS1_2_VERSION), &der);
+    int len = i2d_SSL_SESSION(pair_ticket(TLS1_2_VERSION, NULL), &der);
     _exit(len > 0 && write(to, der, (size_t)len) == len ? 0 : 1);
 }
 
@@ -286,9 +292,9 @@ START_TEST(workers_have_the_same_keys_whenever_they_began)
     ck_assert(process_wait(worker, 20000, NULL));
     SSL_SESSION *ticket = n > 0 ? d2i_SSL_SESSION(NULL, &at, n) : NULL;
     ck_assert_ptr_nonnull(ticket);
-    ck_assert(!is_known(TLS1_2_VERSION, ticket));
+    ck_assert(!pair_is_known(TLS1_2_VERSION, ticket, NULL));
     tls_context_age(tls_rig.context, 3 * TLS_TICKET_KEY_MS); /* one that begins only now */
-    ck_assert(is_known(TLS1_2_VERSION, ticket));
+    ck_assert(pair_is_known(TLS1_2_VERSION, ticket, NULL));
     SSL_SESSION_free(ticket);
     close(ends[0]);
 }
@@ -301,6 +307,7 @@ SUITE(tls_context)
     tcase_add_test(tc, a_new_certificate_is_for_those_who_come_then);
     tcase_add_test(tc, what_cannot_be_used_leaves_the_old_certificate_in_place);
     tcase_add_test(tc, files_that_change_are_read_again_and_trouble_is_told_once);
+    tcase_add_test(tc, of_several_certificates_all_are_exchanged_or_none);
     tcase_add_test(tc, a_certificate_at_its_end_is_told);
     tcase_add_test(tc, certificate_and_key_may_be_one_file);
     tcase_add_test(tc, a_ticket_is_good_after_a_new_certificate_too);

@@ -21,7 +21,8 @@ void tls_rig_context(void)
 {
     struct buf error = BUF_EMPTY;
 
-    tls_rig.context = tls_context_new(tls_rig.pem, tls_rig.key, &error);
+    tls_rig.context = tls_context_new(&(struct conf_list){ &tls_rig.pem, 1 },
+                                      &(struct conf_list){ &tls_rig.key, 1 }, &error);
     ck_assert_msg(tls_rig.context != NULL, "%.*s", (int)error.len, error.at);
 }
 
@@ -162,4 +163,51 @@ const char *name_of_server(struct pair *p)
     ck_assert_ptr_nonnull(x);
     X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, name, sizeof(name));
     return name;
+}
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+static void pair_open_for(struct pair *p, int version, SSL_SESSION *session, const char *name)
+{
+    pair_open(p, version, session);
+    if (name)
+        ck_assert_int_eq(SSL_set_tlsext_host_name(p->client, name), 1);
+    shake_hands(p, 1000);
+}
+
+SSL_SESSION *pair_ticket(int version, const char *name)
+{
+    struct pair p;
+    struct buf nothing = BUF_EMPTY;
+
+    pair_open_for(&p, version, NULL, name);
+    server_says(&p, SLICE("and your ticket"));
+    client_hears(&p, &nothing);
+    buf_fini(&nothing);
+    SSL_SESSION *session = SSL_get1_session(p.client);
+    SSL_shutdown(p.client);
+    pair_close(&p);
+    return session;
+}
+
+bool pair_is_known(int version, SSL_SESSION *ticket, const char *name)
+{
+    struct pair p;
+
+    pair_open_for(&p, version, ticket, name);
+    client_says(&p, SLICE("hello"), 1000);
+    ck_assert(slice_is(buf_slice(&p.got), SLICE("hello")));
+    bool known = SSL_session_reused(p.client);
+    SSL_shutdown(p.client); /* otherwise OpenSSL takes the ticket for spoilt */
+    pair_close(&p);
+    return known;
+}
+
+void expect_certificate(int version, const char *name, const char *wanted)
+{
+    struct pair p;
+
+    pair_open_for(&p, version, NULL, name);
+    ck_assert_str_eq(name_of_server(&p), wanted);
+    pair_close(&p);
 }

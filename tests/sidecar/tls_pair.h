@@ -46,4 +46,13 @@ void expect_heard(struct pair *, struct slice expected);
 
 const char *name_of_server(struct pair *); /* lent until the next call */
 
+/* Whoever wants to talk to `name` (NULL: does not say) is shown the certificate `wanted`. */
+void expect_certificate(int version, const char *name, const char *wanted);
+
+/* A handshake, and the ticket that the client has got by it: gives. */
+SSL_SESSION *pair_ticket(int version, const char *name);
+
+/* Whoever comes with it is served; is he known? */
+bool pair_is_known(int version, SSL_SESSION *ticket, const char *name);
+
 #endif

@@ -123,7 +123,8 @@ static void stand_open(bool proxy, bool tls)
         certificate_make(dir, "a", 30);
         stand.pem = text_of("%s/a.pem", dir);
         stand.key = text_of("%s/a.key", dir);
-        stand.tls = tls_context_new(stand.pem, stand.key, &error);
+        stand.tls = tls_context_new(&(struct conf_list){ &stand.pem, 1 },
+                                    &(struct conf_list){ &stand.key, 1 }, &error);
         ck_assert_msg(stand.tls != NULL, "%.*s", (int)error.len, error.at);
     }
     stand.door = (struct via_door){ .proxy = proxy, .tls = stand.tls };
