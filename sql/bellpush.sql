@@ -37,7 +37,7 @@ SET LOCAL check_function_bodies = on;
 
 DO $load$
 DECLARE
-  this_version CONSTANT int := 4;
+  this_version CONSTANT int := 5;
   had int := 0;
 BEGIN
   PERFORM pg_advisory_xact_lock(1650813036, 5);
@@ -219,6 +219,13 @@ BEGIN
   IF had < 4 THEN -- a list of members in pages
     DROP FUNCTION IF EXISTS bellpush.who(text, int);
     INSERT INTO bellpush.schema_version (version) VALUES (4);
+  END IF;
+
+  IF had < 5 THEN -- what one call publishes is one row of the inbox
+    ALTER TABLE bellpush.inbox
+      ADD COLUMN more bellpush.log_row[],    -- events that follow this one; commit mode only
+      ALTER COLUMN more SET STORAGE EXTERNAL; -- for a moment: not worth being compressed
+    INSERT INTO bellpush.schema_version (version) VALUES (5);
   END IF;
 END $load$;
 
@@ -420,10 +427,16 @@ BEGIN
   INSERT INTO bellpush.log
     VALUES (nextval('bellpush.seq'), NEW.topic, NEW.type, NEW.content_type, NEW.id, NEW.data,
             (date_part('epoch', clock_timestamp()) * 1000000)::bigint, NEW.expires_us, NEW.flags);
-  IF NEW.flags & 2 <> 0 OR NEW.xmax = 0 THEN
+  IF NEW.flags & 2 <> 0 OR NEW.more IS NOT NULL OR NEW.xmax = 0 THEN
     IF NEW.flags & 2 <> 0 THEN
       SELECT * INTO e FROM bellpush.log WHERE seq = currval('bellpush.seq');
       PERFORM bellpush._retain(e);
+    END IF;
+    IF NEW.more IS NOT NULL THEN                                 -- unnest() keeps their order
+      INSERT INTO bellpush.log
+        SELECT nextval('bellpush.seq'), m.topic, m.type, m.content_type, m.id, m.data,
+               (date_part('epoch', clock_timestamp()) * 1000000)::bigint, m.expires_us, m.flags
+        FROM unnest(NEW.more) m;
     END IF;
     IF NEW.xmax = 0 THEN                                         -- nobody has set it aside
       DELETE FROM bellpush.inbox WHERE ctid = NEW.ctid;          -- a TID scan: no index needed
@@ -562,6 +575,33 @@ BEGIN
   PERFORM bellpush.publish($1, convert_to($2::text, 'UTF8'), $3, $4, $5, $6, $7, $8);
 END $$;
 
+-- Many into the inbox, in their order; or an error.  In commit mode they share a row, so that COMMIT
+-- calls the trigger once.  But what is large is compressed here, in a row of its own, and not under
+-- the lock; and what is retained takes its time anyway.
+CREATE OR REPLACE FUNCTION bellpush._put(events bellpush.log_row[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  apart boolean;
+  more bellpush.log_row[];
+  places tid[];
+BEGIN
+  SELECT bool_or(bellpush._checked(e.topic, e.type, e.content_type, e.id, octet_length(e.data))
+                 AND (octet_length(e.data) > 1024 OR e.flags & 2 <> 0)) INTO apart
+    FROM unnest(events) e;
+  LOCK TABLE bellpush.inbox IN ROW EXCLUSIVE MODE; -- from now on the mode is what it is
+  IF NOT apart AND cardinality(events) > 1 AND to_regclass('bellpush.inbox_by_nr') IS NULL THEN
+    more := events[2:];
+    events := events[1:1];
+  END IF;
+  WITH put AS (
+    INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags, more)
+      SELECT topic, type, content_type, id, data, expires_us, flags, more FROM unnest(events)
+      RETURNING ctid, nr
+  )
+  SELECT array_agg(ctid) FILTER (WHERE nr IS NULL) INTO places FROM put;
+  DELETE FROM bellpush.inbox WHERE ctid = ANY (places);
+END $$;
+
 -- Many at once; gives how many.
 CREATE OR REPLACE FUNCTION bellpush.publish_many(topics text[], datas text[],
   type text DEFAULT NULL, retain boolean DEFAULT false, private boolean DEFAULT false,
@@ -569,24 +609,17 @@ CREATE OR REPLACE FUNCTION bellpush.publish_many(topics text[], datas text[],
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   n int := coalesce(cardinality($1), 0);
-  places tid[];
+  expires_us bigint := bellpush._expiry($7);
+  flags int := CASE WHEN $4 THEN 2 ELSE 0 END + CASE WHEN $5 THEN 1 ELSE 0 END;
 BEGIN
   IF n <> coalesce(cardinality($2), 0) THEN
     RAISE 'bellpush: % topics and % datas were given', n, coalesce(cardinality($2), 0)
       USING ERRCODE = '22023';
   END IF;
-  WITH put AS (
-    INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags)
-      SELECT u.topic, nullif($3, ''), nullif($6, ''), NULL, u.data, bellpush._expiry($7),
-             CASE WHEN $4 THEN 2 ELSE 0 END + CASE WHEN $5 THEN 1 ELSE 0 END
-      FROM (SELECT t, convert_to(d, 'UTF8'), nr
-            FROM unnest($1, $2) WITH ORDINALITY x(t, d, nr)) u(topic, data, nr)
-      WHERE bellpush._checked(u.topic, $3, $6, NULL, octet_length(u.data))
-      ORDER BY nr
-      RETURNING ctid, nr
-  )
-  SELECT array_agg(ctid) FILTER (WHERE nr IS NULL) INTO places FROM put;
-  DELETE FROM bellpush.inbox WHERE ctid = ANY (places);
+  PERFORM bellpush._put(array_agg(
+      ROW(NULL, t, nullif($3, ''), nullif($6, ''), NULL, convert_to(d, 'UTF8'), NULL, expires_us,
+          flags)::bellpush.log_row ORDER BY nr))
+    FROM unnest($1, $2) WITH ORDINALITY u(t, d, nr);
   RETURN n;
 END $$;
 
@@ -599,9 +632,10 @@ DECLARE
   e jsonb;
   n int := 0;
   wrong text;
-  bytes bytea;
   kind text;
   expires interval;
+  event bellpush.log_row;
+  all_of_them bellpush.log_row[];
 BEGIN
   IF jsonb_typeof($1) IS DISTINCT FROM 'array' THEN
     RAISE 'bellpush: publish_many() wants a JSON array of events' USING ERRCODE = '22023';
@@ -630,13 +664,13 @@ BEGIN
     END IF;
     BEGIN
       IF e ? 'data_base64' THEN
-        bytes := decode(e->>'data_base64', 'base64');
+        event.data := decode(e->>'data_base64', 'base64');
         kind := 'application/octet-stream';
       ELSIF jsonb_typeof(e->'data') = 'string' THEN
-        bytes := convert_to(e->>'data', 'UTF8');
+        event.data := convert_to(e->>'data', 'UTF8');
         kind := NULL;
       ELSE
-        bytes := convert_to((e->'data')::text, 'UTF8');
+        event.data := convert_to((e->'data')::text, 'UTF8');
         kind := 'application/json';
       END IF;
       expires := CASE WHEN jsonb_typeof(e->'expires') = 'number'
@@ -645,11 +679,16 @@ BEGIN
     EXCEPTION WHEN data_exception THEN
       RAISE 'bellpush: event %: %', n, SQLERRM USING ERRCODE = '22023';
     END;
-    PERFORM bellpush.publish(e->>'topic', bytes, e->>'type',
-                             coalesce((e->>'retain')::boolean, false),
-                             coalesce((e->>'private')::boolean, false),
-                             coalesce(e->>'content_type', kind), e->>'id', expires);
+    event.topic := e->>'topic';
+    event.type := nullif(e->>'type', '');
+    event.content_type := nullif(coalesce(e->>'content_type', kind), '');
+    event.id := nullif(e->>'id', '');
+    event.expires_us := bellpush._expiry(expires);
+    event.flags := CASE WHEN (e->>'retain')::boolean THEN 2 ELSE 0 END
+                   + CASE WHEN (e->>'private')::boolean THEN 1 ELSE 0 END;
+    all_of_them := array_append(all_of_them, event);
   END LOOP;
+  PERFORM bellpush._put(all_of_them);
   RETURN n;
 END $$;
 

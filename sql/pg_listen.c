@@ -32,7 +32,7 @@
 #include "sql/pg_rows.h"
 
 enum {
-    SCHEMA_VERSION = 4, /* that this program speaks */
+    SCHEMA_VERSION = 5, /* that this program speaks */
     PAGE_ROWS = 1000,
     PAGE_BYTES = 4 << 20,
     FEW_ROWS = 4,       /* that a page holds, however large they are allowed to be by default */

@@ -42,7 +42,7 @@ START_TEST(loading_again_changes_nothing_and_needs_no_quiet)
                      "relay t 7 days");
     ck_assert_str_eq(db_ask(db, "SELECT string_agg(version::text, ' ' ORDER BY version) FROM "
                                 "bellpush.schema_version"),
-                     "1 2 3 4");
+                     "1 2 3 4 5");
     PQfinish(open);
     PQfinish(db);
     free(schema);
@@ -75,22 +75,22 @@ START_TEST(an_upgrade_runs_only_the_steps_that_are_missing)
     PGconn *db = db_open(schema_dsn());
     char *schema = cluster_schema();
     char *number =
-        replaced(schema, "this_version CONSTANT int := 4", "this_version CONSTANT int := 5");
+        replaced(schema, "this_version CONSTANT int := 5", "this_version CONSTANT int := 6");
     char *next = replaced(number, "END $load$;",
-                          "IF had < 5 THEN\n"
+                          "IF had < 6 THEN\n"
                           "  ALTER TABLE bellpush.worker ADD COLUMN extra int DEFAULT 42;\n"
-                          "  INSERT INTO bellpush.schema_version (version) VALUES (5);\n"
+                          "  INSERT INTO bellpush.schema_version (version) VALUES (6);\n"
                           "END IF;\nEND $load$;");
 
     db_do(db, "SELECT bellpush.publish('t', 'kept')");
     db_do(db, "%s", next);
     db_do(db, "%s", next);
-    ck_assert_str_eq(db_ask(db, "SELECT schema_version FROM bellpush.hello('x')"), "5");
+    ck_assert_str_eq(db_ask(db, "SELECT schema_version FROM bellpush.hello('x')"), "6");
     ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events"), "kept");
     db_do(db, "SELECT extra FROM bellpush.worker");
     ck_assert_str_eq(db_error(db, "%s", schema),
-                     "P0001 bellpush: the database has version 5 of the schema, this file is the "
-                     "older version 4");
+                     "P0001 bellpush: the database has version 6 of the schema, this file is the "
+                     "older version 5");
     db_do(db, "ROLLBACK");
     ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events"), "kept");
 
@@ -100,7 +100,7 @@ START_TEST(an_upgrade_runs_only_the_steps_that_are_missing)
     db_do(fresh, "%s", next);
     ck_assert_str_eq(db_ask(fresh, "SELECT string_agg(version::text, ' ' ORDER BY version) FROM "
                                    "bellpush.schema_version"),
-                     "1 2 3 4 5");
+                     "1 2 3 4 5 6");
     PQfinish(fresh);
     free(next);
     free(number);
@@ -109,8 +109,15 @@ START_TEST(an_upgrade_runs_only_the_steps_that_are_missing)
 END_TEST
 
 /* A database of an older version, as far as what the next one adds and changes matters. */
+static void make_version_4(PGconn *db)
+{
+    db_do(db, "ALTER TABLE bellpush.inbox DROP COLUMN more; DELETE FROM bellpush.schema_version "
+              "WHERE version = 5");
+}
+
 static void make_version_3(PGconn *db)
 {
+    make_version_4(db);
     db_do(db, "DROP FUNCTION bellpush.who; CREATE FUNCTION bellpush.who(topic text, max_rows int) "
               "RETURNS void LANGUAGE sql AS ''; DELETE FROM bellpush.schema_version WHERE version "
               "= 4");
@@ -147,7 +154,7 @@ static void an_older_version_becomes_this_one_and_keeps_what_it_has(void (*make)
                             "SELECT concat_ws(' ', schema_version, epoch = '%s', head) FROM "
                             "bellpush.hello('x')",
                             epoch),
-                     "4 t 1");
+                     "5 t 1");
     ck_assert_str_eq(db_ask(db, "SELECT coalesce(bellpush.report('w', 'h', 1, 1, NULL), -7)"),
                      "-7"); /* it gives something now */
     db_do(db, "SELECT bellpush.presence_change('w', 1, 0, '{1}', '{t}', '{ann}', '{1}', '{}', "
@@ -159,6 +166,10 @@ static void an_older_version_becomes_this_one_and_keeps_what_it_has(void (*make)
                      "ann"); /* there is one function of this name, whoever calls it */
     ck_assert_str_eq(db_ask(db, "SELECT data FROM bellpush.events WHERE seq = 1"), "kept");
     ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.gate() WHERE kind = 'key'"), "1");
+    db_do(db, "SELECT bellpush.publish_many('{m,m}', '{1,2}')");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(data, ' ' ORDER BY seq) FROM bellpush.events "
+                                "WHERE topic = 'm'"),
+                     "1 2");
     PQfinish(db);
     free(schema);
 }
@@ -178,6 +189,12 @@ END_TEST
 START_TEST(version_3_becomes_this_one)
 {
     an_older_version_becomes_this_one_and_keeps_what_it_has(make_version_3);
+}
+END_TEST
+
+START_TEST(version_4_becomes_this_one)
+{
+    an_older_version_becomes_this_one_and_keeps_what_it_has(make_version_4);
 }
 END_TEST
 
@@ -376,6 +393,7 @@ SUITE(schema_load)
     tcase_add_test(tc, version_1_becomes_this_one);
     tcase_add_test(tc, version_2_becomes_this_one);
     tcase_add_test(tc, version_3_becomes_this_one);
+    tcase_add_test(tc, version_4_becomes_this_one);
     tcase_add_test(tc, an_upgrade_gives_what_it_adds_to_roles_that_were_granted_the_older_version);
     tcase_add_test(tc, a_foreign_schema_is_left_alone_and_an_empty_one_is_used);
     tcase_add_test(tc, where_roles_cannot_be_made_nothing_is_given_to_strangers);

@@ -19,6 +19,10 @@ static void close_db(void)
     PQfinish(db);
 }
 
+#define BATCH_OF_ONE(topic)                                                                        \
+    "SELECT seqs FROM bellpush.publish_batch('{" topic "}', '{NULL}', '{NULL}', '{NULL}', '{x}', " \
+    "'{f}', '{f}', '{0}', NULL, NULL)"
+
 /* The log as one line: "topic=data topic=data". */
 #define LOG                                                                                        \
     "SELECT string_agg(topic || '=' || coalesce(data, '?'), ' ' ORDER BY seq) FROM "               \
@@ -233,6 +237,79 @@ START_TEST(many_at_once_keep_their_order)
 }
 END_TEST
 
+/* As it goes through the inbox: each row's topic and how many events follow it there. */
+#define PUT "SELECT string_agg(topic || more, ' ' ORDER BY id) FROM put"
+
+static void watch_the_inbox(void)
+{
+    db_do(db,
+          "CREATE TABLE put (id serial, topic text, more int); "
+          "CREATE FUNCTION put() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+          "INSERT INTO public.put (topic, more) VALUES (NEW.topic, coalesce(cardinality(NEW.more), "
+          "0)); RETURN NULL; END $$; CREATE TRIGGER put AFTER INSERT ON bellpush.inbox "
+          "FOR EACH ROW EXECUTE FUNCTION put()");
+}
+
+START_TEST(small_events_of_one_call_share_a_row_of_the_inbox)
+{
+    watch_the_inbox();
+    db_do(db,
+          "BEGIN; SELECT bellpush.publish('a', '0'), bellpush.publish_many('{b,c,d}', '{1,2,3}'), "
+          "bellpush.publish_many('[{\"topic\": \"e\", \"data\": \"4\", \"id\": \"i\"}, "
+          "{\"topic\": \"f\", \"data\": \"5\"}]'), bellpush.publish_many('{g}', '{6}')");
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.inbox"), "0");
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.log"), "0");
+    db_do(db, "COMMIT");
+    ck_assert_str_eq(db_ask(db, PUT), "a0 b2 e1 g0");
+    ck_assert_str_eq(db_ask(db, LOG), "a=0 b=1 c=2 d=3 e=4 f=5 g=6");
+    ck_assert_str_eq(db_ask(db, "SELECT id FROM bellpush.log WHERE topic = 'e'"), "i");
+    db_do(db,
+          "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SELECT bellpush.publish_many('{h,i}', '{7,8}')");
+    ck_assert_str_eq(db_ask(db, LOG), "a=0 b=1 c=2 d=3 e=4 f=5 g=6 h=7 i=8");
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.inbox"), "0");
+    db_do(db, "COMMIT; BEGIN; SELECT bellpush.publish_many('{j,k}', '{9,9}')");
+    ck_assert_str_eq(db_ask(db, BATCH_OF_ONE("l")), "{12}"); /* numbers what came before */
+    db_do(db, "ROLLBACK");
+    ck_assert_str_eq(db_ask(db, "SELECT max(seq) FROM bellpush.log"), "9");
+}
+END_TEST
+
+START_TEST(large_and_retained_events_have_a_row_each)
+{
+    watch_the_inbox();
+    db_do(db, "SELECT bellpush.publish_many('{a,b}', ARRAY['1', repeat('2', 1025)])");
+    db_do(db, "SELECT bellpush.publish_many('{c,d}', '{3,4}', retain => true)");
+    db_do(db, "SELECT bellpush.publish_many('[{\"topic\": \"e\", \"data\": \"5\"}, {\"topic\": "
+              "\"c\", \"data\": \"\", \"retain\": true}]')");
+    ck_assert_str_eq(db_ask(db, PUT), "a0 b0 c0 d0 e0 c0");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(topic || size, ' ' ORDER BY seq) FROM "
+                                "bellpush.events"),
+                     "a1 b1025 c1 d1 e1 c0");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(topic, ' ') FROM bellpush.retained"), "d");
+    ck_assert_str_eq(db_ask(db, "SELECT count(*) FROM bellpush.inbox"), "0");
+}
+END_TEST
+
+/* The transaction's snapshot is older than the mode. */
+START_TEST(many_know_the_mode_of_this_moment)
+{
+    PGconn *other = db_open(schema_dsn_as(PQuser(db)));
+
+    db_do(db, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM bellpush.state");
+    db_do(other, "SELECT bellpush.set_mode('relay')");
+    db_do(db, "SELECT bellpush.publish_many('{a,b}', '{1,2}'); COMMIT");
+    ck_assert_str_eq(db_ask(db, "SELECT string_agg(topic, ' ' ORDER BY nr) FROM bellpush.inbox "
+                                "WHERE more IS NULL"),
+                     "a b");
+    ck_assert_int_eq(db_number(db, "SELECT bellpush.relay(10)"), 2);
+    db_do(db, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM bellpush.state");
+    db_do(other, "SELECT bellpush.set_mode('commit')");
+    db_do(db, "SELECT bellpush.publish_many('{c,d}', '{3,4}'); COMMIT");
+    ck_assert_str_eq(db_ask(db, LOG), "a=1 b=2 c=3 d=4");
+    PQfinish(other);
+}
+END_TEST
+
 START_TEST(an_event_of_a_mebibyte_comes_back_whole)
 {
     db_do(db, "SELECT bellpush.publish('big', repeat('0123456789abcdef', 65536))");
@@ -377,6 +454,9 @@ SUITE(schema_publish)
     tcase_add_test(tc, the_inbox_is_empty_before_and_after_the_commit);
     tcase_add_test(tc, the_bell_rings_once_for_a_transaction);
     tcase_add_test(tc, many_at_once_keep_their_order);
+    tcase_add_test(tc, small_events_of_one_call_share_a_row_of_the_inbox);
+    tcase_add_test(tc, large_and_retained_events_have_a_row_each);
+    tcase_add_test(tc, many_know_the_mode_of_this_moment);
     tcase_add_test(tc, an_event_of_a_mebibyte_comes_back_whole);
     tcase_add_test(tc, the_last_value_is_retained_until_cleared);
     tcase_add_test(tc, a_batch_is_numbered_at_once_after_what_came_before);

@@ -231,13 +231,16 @@ static bool is_held_up(const struct play *p, const struct session *s)
     return false;
 }
 
-/* Where does it stand?  RUNNING, if nothing is to be seen. */
+/* Where does it stand?  RUNNING, if nothing is to be seen.  A table is waited for
+   where somebody has it; who only stands in the queue before, as set_mode() does, gives up soon. */
 static void look_for(struct play *p, struct session *s)
 {
     const char *lock =
         db_ask(p->control,
-               "SELECT locktype || ' ' || coalesce(classid, 0) || ' ' || coalesce(objid, 0)"
-               " FROM pg_locks WHERE pid = %d AND NOT granted",
+               "SELECT l.locktype || ' ' || coalesce(l.classid, 0) || ' ' || coalesce(l.objid, 0)"
+               " FROM pg_locks l WHERE l.pid = %d AND NOT l.granted AND (l.locktype <> 'relation'"
+               " OR EXISTS (SELECT FROM pg_locks h WHERE h.relation = l.relation AND h.granted"
+               " AND h.pid <> l.pid AND h.mode = 'AccessExclusiveLock'))",
                PQbackendPID(s->conn));
     unsigned class, object;
 
@@ -245,7 +248,8 @@ static void look_for(struct play *p, struct session *s)
     if (sscanf(lock, "advisory %u %u", &class, &object) == 2) {
         s->place = class == GATES ? AT_GATE : WAITING;
         s->gate = object;
-    } else if (strncmp(lock, "transactionid ", 14) == 0 || is_held_up(p, s)) {
+    } else if (strncmp(lock, "transactionid ", 14) == 0 || strncmp(lock, "relation ", 9) == 0 ||
+               is_held_up(p, s)) {
         s->place = WAITING;
     }
 }

@@ -16,6 +16,7 @@
 
 #define STEPS(...)     ((const char *const[]){ __VA_ARGS__, NULL })
 #define PUBLISH(event) "SELECT bellpush.publish('t', '" event "')"
+#define MANY(one, two) "SELECT bellpush.publish_many('{t,t}', '{" one "," two "}')"
 #define BATCH(event)                                                                               \
     "SELECT bellpush.publish_batch('{t}', '{NULL}', '{NULL}', '{NULL}', '{" event                  \
     "}', '{f}', '{f}', '{0}', NULL, NULL)"
@@ -82,6 +83,21 @@ END_TEST
 START_TEST(three_commits_keep_the_order)
 {
     expect_kept(prepared_dsn("commit"), &three_transactions, 200);
+}
+END_TEST
+
+/* The gates stop COMMIT at the first event of each call. */
+START_TEST(what_one_call_publishes_is_numbered_together_and_in_its_turn)
+{
+    const struct steps_plan plan = {
+        .sessions = { STEPS("BEGIN; " PUBLISH("a1") "; " MANY("a2", "a3"),
+                            "SAVEPOINT s; " MANY("a4", "a5") "; ROLLBACK TO s; " PUBLISH("a6"),
+                            "COMMIT"),
+                      STEPS("BEGIN; " MANY("b1", "b2"), MANY("b3", "b4"), "COMMIT") },
+        .gates = "a2 before,a2 after,b1 after",
+        .expected = "a1 a2 a3 a6 b1 b2 b3 b4",
+    };
+    expect_kept(prepared_dsn("commit"), &plan, 70);
 }
 END_TEST
 
@@ -188,10 +204,10 @@ END_TEST
 static void change_mode_at_every_step(const char *before, const char *change, int least)
 {
     const struct steps_plan plan = {
-        .sessions = { STEPS("BEGIN; " PUBLISH("a1"), "COMMIT"), STEPS(PUBLISH("b1")),
+        .sessions = { STEPS("BEGIN; " PUBLISH("a1"), "COMMIT"), STEPS(MANY("b1", "b2")),
                       STEPS(change) },
         .gates = "a1 before,a1 after",
-        .expected = "a1 b1",
+        .expected = "a1 b1 b2",
         .order = STEPS_BY_PUBLISH,
         .before = before,
         .after = "SELECT bellpush.relay(10)",
@@ -210,6 +226,29 @@ START_TEST(changing_to_commit_mode_loses_nothing_at_any_step)
 {
     change_mode_at_every_step("SELECT bellpush.set_mode('relay')",
                               "SELECT bellpush.set_mode('commit')", 30);
+}
+END_TEST
+
+/* They ask for the mode, and it is just about to be another. */
+static void many_meet_a_change(const char *before, const char *change)
+{
+    const struct steps_plan plan = {
+        .sessions = { STEPS(MANY("a1", "a2")), STEPS("BEGIN; " MANY("b1", "b2"), "COMMIT"),
+                      STEPS(change, "COMMIT") },
+        .expected = "a1 a2 b1 b2",
+        .order = STEPS_BY_PUBLISH,
+        .before = before,
+        .after = "SELECT bellpush.relay(10)",
+    };
+    expect_kept(prepared_dsn("commit"), &plan, 20);
+}
+
+START_TEST(many_that_wait_for_a_change_of_mode_go_by_the_new_one)
+{
+    many_meet_a_change("SELECT bellpush.set_mode('commit')",
+                       "BEGIN; SELECT bellpush.set_mode('relay')");
+    many_meet_a_change("SELECT bellpush.set_mode('relay')",
+                       "BEGIN; SELECT bellpush.set_mode('commit')");
 }
 END_TEST
 
@@ -234,6 +273,22 @@ START_TEST(control_numbering_without_the_lock)
     const char *dsn = prepared_dsn("commit");
     spoil(dsn, "_number()", "pg_advisory_xact_lock(1650813036, 1) IS NULL", "false");
     expect_broken(dsn, &two_transactions, "was never seen");
+}
+END_TEST
+
+START_TEST(control_many_that_do_not_hold_the_mode_fast)
+{
+    const char *dsn = prepared_dsn("commit");
+    spoil(dsn, "_put(bellpush.log_row[])", "LOCK TABLE bellpush.inbox IN ROW EXCLUSIVE MODE;", "");
+    const struct steps_plan plan = {
+        .sessions = { STEPS(MANY("a1", "a2")),
+                      STEPS("BEGIN; SELECT bellpush.set_mode('relay')", "COMMIT") },
+        .expected = "a1 a2",
+        .order = STEPS_BY_PUBLISH,
+        .before = "SELECT bellpush.set_mode('commit')",
+        .after = "SELECT bellpush.relay(10)",
+    };
+    expect_broken(dsn, &plan, "is lost");
 }
 END_TEST
 
@@ -286,6 +341,7 @@ SUITE(schema_steps)
     tcase_add_unchecked_fixture(tc, schema_server, NULL);
     tcase_add_test(tc, two_commits_stopped_inside_keep_the_order);
     tcase_add_test(tc, three_commits_keep_the_order);
+    tcase_add_test(tc, what_one_call_publishes_is_numbered_together_and_in_its_turn);
     tcase_add_test(tc, savepoints_and_rollbacks_leave_nothing_and_take_nothing_with_them);
     tcase_add_test(tc, a_commit_that_fails_after_numbering_leaves_a_hole);
     tcase_add_test(tc, a_relay_keeps_cause_before_effect);
@@ -293,8 +349,10 @@ SUITE(schema_steps)
     tcase_add_test(tc, a_sleeping_relay_is_always_rung_for);
     tcase_add_test(tc, changing_to_relay_mode_loses_nothing_at_any_step);
     tcase_add_test(tc, changing_to_commit_mode_loses_nothing_at_any_step);
+    tcase_add_test(tc, many_that_wait_for_a_change_of_mode_go_by_the_new_one);
     tcase_add_test(tc, control_a_bigserial_loses_events);
     tcase_add_test(tc, control_numbering_without_the_lock);
+    tcase_add_test(tc, control_many_that_do_not_hold_the_mode_fast);
     tcase_add_test(tc, control_the_lock_given_back_before_the_commit);
     tcase_add_test(tc, control_relays_without_the_lock);
     tcase_add_test(tc, control_a_relay_that_goes_by_the_last_number_of_the_inbox);
