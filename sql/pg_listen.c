@@ -35,7 +35,8 @@ enum {
     SCHEMA_VERSION = 5, /* that this program speaks */
     PAGE_ROWS = 1000,
     PAGE_BYTES = 4 << 20,
-    FEW_ROWS = 4,       /* that a page holds, however large they are allowed to be by default */
+    FEW_DATA = 64 << 10, /* larger ones are read() */
+    FEW_ROWS = PAGE_BYTES / FEW_DATA,
     HELLO_MIN_MS = 200, /* not more often, whatever rings */
     TICK_MS = 1000,     /* at most, with jitter: look at the log, stand for election */
     JUNIOR_MS = 1250,   /* the first tick: seniors have stood for election before us */
@@ -273,7 +274,8 @@ static void on_read(void *arg, const PGresult *result, const char *why)
         pg_listen_next(l);
         return;
     }
-    if (l->asked_rows == FEW_ROWS && page.n == FEW_ROWS) {
+    bool few = l->asked_rows == FEW_ROWS;
+    if (few && (page.n == FEW_ROWS || page.cut)) {
         /* The beginning of a burst: it is told at one go, not its readers sent to twice. */
         pg_page_fini(&page);
         l->calm = false;
@@ -281,10 +283,11 @@ static void on_read(void *arg, const PGresult *result, const char *why)
         pg_listen_next(l);
         return;
     }
-    bool full = page.n == (size_t)l->asked_rows ||
-                (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= (size_t)l->page_bytes);
+    bool full =
+        !few && (page.n == (size_t)l->asked_rows ||
+                 (page.n > 0 && page.bytes + (size_t)l->max_event_bytes >= (size_t)l->page_bytes));
     l->page_bytes = l->page_bytes < PAGE_BYTES / 2 ? 2 * l->page_bytes + 1024 : PAGE_BYTES;
-    l->calm = page.n < FEW_ROWS;
+    l->calm = page.n < FEW_ROWS && page.bytes < FEW_DATA;
     l->server->stats.reads++;
     l->read_ms = pg_listen_now(l);
     l->want_read |= full;
@@ -301,7 +304,7 @@ static void on_read(void *arg, const PGresult *result, const char *why)
 }
 
 /* Bells of a calm log are answered without a function around the rows; when more comes than that
-   is for, read() takes over, from the same place. */
+   is for, or something large, read() takes over, from the same place. */
 static void read_on(struct pg_listen *l)
 {
     bool few = l->few && l->calm && l->page_bytes == PAGE_BYTES;
@@ -313,14 +316,13 @@ static void read_on(struct pg_listen *l)
     l->asked_rows = few ? FEW_ROWS : PAGE_ROWS;
     pg_put_int8(after, l->after);
     pg_put_int4(rows, l->asked_rows);
-    pg_put_int8(bytes, l->page_bytes); /* of a larger event the log gives one */
+    pg_put_int8(bytes, few ? FEW_DATA : l->page_bytes); /* of larger ones read() gives one */
     l->asked_ms = pg_listen_now(l);
     l->read_counts = l->elected;
     l->answering = l->rung;
     l->want_read = l->rung = l->recorded = false;
     const char *sql = few ? "bellpush_few" : l->prepared ? "bellpush_read" : PG_LISTEN_READ;
-    size_t n = few ? 2 : LENGTH(params);
-    if ((l->prepared ? pg_conn_execute : pg_conn_ask)(l->conn, sql, params, n,
+    if ((l->prepared ? pg_conn_execute : pg_conn_ask)(l->conn, sql, params, LENGTH(params),
                                                       pg_listen_patience(l), on_read, l) != RC_OK)
         refuse(l, "out of memory");
 }

@@ -62,8 +62,12 @@ enum rc pg_page_read(const PGresult *result, const char *epoch, struct pg_page *
     if (!page->events)
         return RC_NOMEM;
     for (int row = 0; row < rows; row++) {
+        bool closing = PQgetisnull(result, row, TOPIC);
+        page->cut |= !closing && PQgetisnull(result, row, DATA);
+        if (!closing && page->cut)
+            continue;
         page->upto = pg_field_number(result, row, SEQ, page->upto);
-        if (PQgetisnull(result, row, TOPIC)) {
+        if (closing) {
             page->pruned_to = pg_field_number(result, row, AT_US, 0);
             page->foreign = !slice_is(pg_field(result, row, TYPE), slice_of(epoch));
             break;

@@ -23,6 +23,7 @@ struct pg_page {
     size_t bytes;      /* that the rows took on the wire, roughly */
     int64_t upto;      /* seq of the last row that has one; 0: none has */
     int64_t pruned_to; /* of the closing row without a topic; -1: there is none */
+    bool cut;          /* it ends before an event whose data was not given: too large */
     bool foreign;      /* its epoch is another: some of the rows may be of that history */
 };
 

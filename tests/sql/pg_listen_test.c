@@ -66,7 +66,7 @@ START_TEST(few_and_many_are_heard_alike)
     int count = 0;
 
     for (int n = 1; n <= 24; n++) {
-        int burst = n % 12;
+        int burst = n % 12 * 7; /* 64 are few */
         run_sql(dsn, "SELECT bellpush.publish('t', i::text) FROM generate_series(%d, %d) i",
                 count + 1, count + burst);
         count += burst;
@@ -76,7 +76,7 @@ START_TEST(few_and_many_are_heard_alike)
     /* And the other one is used, not only there to be used: what was asked last stays to be seen.
      */
     for (bool seen = false; !seen;) {
-        ck_assert_int_lt(count, 200);
+        ck_assert_int_lt(count, 1200);
         publish_numbers(dsn, "t", count + 1, count + 1);
         rig_until_heard(r, (size_t)++count);
         char *few = cluster_sql(dsn, "SELECT count(*) FROM pg_stat_activity WHERE datname ="
@@ -86,6 +86,23 @@ START_TEST(few_and_many_are_heard_alike)
         free(few);
     }
     check_numbers(r, "t", count);
+    rig_free(r);
+}
+END_TEST
+
+/* A calm log is asked for what is small, and has something else. */
+START_TEST(large_among_small_is_read_in_its_turn)
+{
+    static const unsigned kib[] = { 1, 64, 65, 1, 66 };
+    struct rig *r = rig_listening(dsn, NULL);
+
+    for (size_t n = 0; n < 3 * LENGTH(kib); n += LENGTH(kib)) {
+        run_sql(dsn, "SELECT bellpush.publish('t', repeat('x', 1024 * kib)) FROM "
+                     "unnest('{1,64,65,1,66}'::int[]) kib");
+        rig_until_heard(r, n + LENGTH(kib));
+        for (size_t i = 0; i < LENGTH(kib); i++)
+            ck_assert_uint_eq(r->heard[n + i].len, 1024 * kib[i]);
+    }
     rig_free(r);
 }
 END_TEST
@@ -315,6 +332,7 @@ SUITE(pg_listen)
     tcase_add_test(tc, rollbacks_are_not_heard);
     tcase_add_test(tc, burst_rings_once_and_is_read_in_pages);
     tcase_add_test(tc, few_and_many_are_heard_alike);
+    tcase_add_test(tc, large_among_small_is_read_in_its_turn);
     tcase_add_test(tc, who_may_not_read_the_log_itself_hears_as_well);
     tcase_add_test(tc, large_events_are_read_whole);
     tcase_add_test(tc, what_was_before_is_not_heard_but_located);

@@ -74,8 +74,8 @@ static PGconn *reader_open(const char *dsn)
     PGconn *conn = db_open(dsn);
 
     ck_assert_str_eq(db_ask(conn, "SELECT bellpush.prepare_few()"), "t");
-    db_do(conn, "SET bytea_output = 'escape'; PREPARE bellpush_read (bigint, int) AS"
-                " SELECT * FROM bellpush.read($1, $2, 100000)");
+    db_do(conn, "SET bytea_output = 'escape'; PREPARE bellpush_read (bigint, int, int) AS"
+                " SELECT * FROM bellpush.read($1, $2, $3)");
     return conn;
 }
 
@@ -84,11 +84,11 @@ static PGconn *reader_open(const char *dsn)
 static void read_on(PGconn *conn, struct reader *r)
 {
     char after[24];
-    const char *values[] = { after, r->turn ? "7" : "200" };
+    const char *values[] = { after, r->turn ? "7" : "200", "100000" };
 
     snprintf(after, sizeof after, "%lld", (long long)r->last);
     PGresult *result =
-        PQexecPrepared(conn, r->turn ? "bellpush_few" : "bellpush_read", 2, values, NULL, NULL, 0);
+        PQexecPrepared(conn, r->turn ? "bellpush_few" : "bellpush_read", 3, values, NULL, NULL, 0);
     ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
     r->turn = !r->turn;
     for (int i = 0; i < PQntuples(result) - 1; i++) { /* the last closes the page */

@@ -37,10 +37,10 @@ START_TEST(read_stops_by_rows_and_bytes_but_gives_one)
 }
 END_TEST
 
-static PGresult *few(PGconn *conn, const char *after, const char *max_rows)
+static PGresult *few(PGconn *conn, const char *after, const char *max_rows, const char *max_data)
 {
-    const char *values[] = { after, max_rows };
-    PGresult *r = PQexecPrepared(conn, "bellpush_few", 2, values, NULL, NULL, 0);
+    const char *values[] = { after, max_rows, max_data };
+    PGresult *r = PQexecPrepared(conn, "bellpush_few", 3, values, NULL, NULL, 0);
 
     ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
     return r;
@@ -62,7 +62,7 @@ START_TEST(few_rows_are_those_that_read_gives)
                                           "bellpush.log ORDER BY seq LIMIT %d) l",
                                           after));
             snprintf(sql, sizeof sql, "SELECT * FROM bellpush.read(%s, 4, 100000)", from);
-            PGresult *is = few(db, from, "4"), *want = PQexec(db, sql);
+            PGresult *is = few(db, from, "4", "1"), *want = PQexec(db, sql);
             ck_assert_int_eq(PQntuples(is), PQntuples(want));
             ck_assert_int_eq(PQnfields(is), PQnfields(want));
             for (int row = 0; row < PQntuples(is); row++)
@@ -80,6 +80,20 @@ START_TEST(few_rows_are_those_that_read_gives)
 }
 END_TEST
 
+START_TEST(what_is_large_comes_without_its_data)
+{
+    db_do(db, "SELECT bellpush.prepare_few(), bellpush.publish('t', repeat('x', n)) "
+              "FROM unnest('{2,0,3,100000,2}'::int[]) n");
+    PGresult *r = few(db, "0", "10", "2");
+    ck_assert_int_eq(PQntuples(r), 6);
+    for (int row = 0; row < 5; row++) {
+        ck_assert_int_eq(PQgetisnull(r, row, 5), row == 2 || row == 3);
+        ck_assert_str_eq(PQgetvalue(r, row, 1), "t");
+    }
+    PQclear(r);
+}
+END_TEST
+
 static bool waits(void *arg)
 {
     return db_number(arg, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 1;
@@ -88,18 +102,18 @@ static bool waits(void *arg)
 /* Retention is committed while the statement waits for its locks: so it must tell of it. */
 START_TEST(few_rows_know_of_a_partition_that_has_just_gone)
 {
-    static const char *const values[] = { "0", "4" };
+    static const char *const values[] = { "0", "4", "1" };
     PGconn *keeper = db_open(schema_dsn_as(PQuser(db)));
 
     db_do(db,
           "SELECT bellpush.publish('t', '1'), bellpush.publish('t', '2'), bellpush.prepare_few()");
     db_do(db, "SELECT bellpush._rotate()");
     db_do(db, "SELECT bellpush.publish('t', '3')");
-    PGresult *r = few(db, "0", "4"); /* it has a plan */
+    PGresult *r = few(db, "0", "4", "1"); /* it has a plan */
     ck_assert_int_eq(PQntuples(r), 4);
     PQclear(r);
     db_do(keeper, "BEGIN; DROP TABLE bellpush.log_0; UPDATE bellpush.state SET pruned_to = 2");
-    ck_assert(PQsendQueryPrepared(db, "bellpush_few", 2, values, NULL, NULL, 0));
+    ck_assert(PQsendQueryPrepared(db, "bellpush_few", 3, values, NULL, NULL, 0));
     ck_assert(wait_until(waits, keeper, 10000));
     db_do(keeper, "COMMIT");
     r = PQgetResult(db);
@@ -252,7 +266,7 @@ START_TEST(an_empty_log_has_places_too)
 {
     ck_assert_str_eq(db_ask(db, "SELECT concat_ws(' ', schema_version, pruned_to, head, mode, "
                                 "max_event_bytes) FROM bellpush.hello('test')"),
-                     "4 0 0 commit 1048576");
+                     "5 0 0 commit 1048576");
     ck_assert_str_eq(db_ask(db, "SELECT seq || ' ' || head FROM bellpush.locate(5)"), "0 0");
     ck_assert_str_eq(db_ask(db, SEQS "replay(0, '{a}', 1, 1, 1)"), "0");
     ck_assert_str_eq(db_ask(db, SEQS "replay(0, '{#}', 1, 1, 1)"), "0");
@@ -362,6 +376,7 @@ SUITE(schema_read)
     tcase_add_checked_fixture(tc, open_db, close_db);
     tcase_add_test(tc, read_stops_by_rows_and_bytes_but_gives_one);
     tcase_add_test(tc, few_rows_are_those_that_read_gives);
+    tcase_add_test(tc, what_is_large_comes_without_its_data);
     tcase_add_test(tc, few_rows_know_of_a_partition_that_has_just_gone);
     tcase_add_test(tc, read_and_replay_differ_about_what_has_expired);
     tcase_add_test(tc, the_database_and_the_program_match_alike);
