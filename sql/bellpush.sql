@@ -223,8 +223,8 @@ BEGIN
 
   IF had < 5 THEN -- what one call publishes is one row of the inbox
     ALTER TABLE bellpush.inbox
-      ADD COLUMN more bellpush.log_row[],    -- events that follow this one; commit mode only
-      ALTER COLUMN more SET STORAGE EXTERNAL; -- for a moment: not worth being compressed
+      ADD COLUMN many bellpush.log_row[],    -- the row stands for all of these; commit mode only
+      ALTER COLUMN many SET STORAGE EXTERNAL; -- for a moment: not worth being compressed
     INSERT INTO bellpush.schema_version (version) VALUES (5);
   END IF;
 END $load$;
@@ -424,19 +424,20 @@ BEGIN
      OR current_setting('synchronous_commit') = 'off' THEN
     PERFORM bellpush._numbering();
   END IF;
-  INSERT INTO bellpush.log
-    VALUES (nextval('bellpush.seq'), NEW.topic, NEW.type, NEW.content_type, NEW.id, NEW.data,
-            (date_part('epoch', clock_timestamp()) * 1000000)::bigint, NEW.expires_us, NEW.flags);
-  IF NEW.flags & 2 <> 0 OR NEW.more IS NOT NULL OR NEW.xmax = 0 THEN
+  IF NEW.many IS NULL THEN
+    INSERT INTO bellpush.log
+      VALUES (nextval('bellpush.seq'), NEW.topic, NEW.type, NEW.content_type, NEW.id, NEW.data,
+              (date_part('epoch', clock_timestamp()) * 1000000)::bigint, NEW.expires_us, NEW.flags);
+  ELSE
+    INSERT INTO bellpush.log                                     -- unnest() keeps their order
+      SELECT nextval('bellpush.seq'), m.topic, m.type, m.content_type, m.id, m.data,
+             (date_part('epoch', clock_timestamp()) * 1000000)::bigint, m.expires_us, m.flags
+      FROM unnest(NEW.many) m;
+  END IF;
+  IF NEW.flags & 2 <> 0 OR NEW.xmax = 0 THEN
     IF NEW.flags & 2 <> 0 THEN
       SELECT * INTO e FROM bellpush.log WHERE seq = currval('bellpush.seq');
       PERFORM bellpush._retain(e);
-    END IF;
-    IF NEW.more IS NOT NULL THEN                                 -- unnest() keeps their order
-      INSERT INTO bellpush.log
-        SELECT nextval('bellpush.seq'), m.topic, m.type, m.content_type, m.id, m.data,
-               (date_part('epoch', clock_timestamp()) * 1000000)::bigint, m.expires_us, m.flags
-        FROM unnest(NEW.more) m;
     END IF;
     IF NEW.xmax = 0 THEN                                         -- nobody has set it aside
       DELETE FROM bellpush.inbox WHERE ctid = NEW.ctid;          -- a TID scan: no index needed
@@ -582,7 +583,7 @@ CREATE OR REPLACE FUNCTION bellpush._put(events bellpush.log_row[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   apart boolean;
-  more bellpush.log_row[];
+  many bellpush.log_row[];
   places tid[];
 BEGIN
   SELECT bool_or(bellpush._checked(e.topic, e.type, e.content_type, e.id, octet_length(e.data))
@@ -590,12 +591,12 @@ BEGIN
     FROM unnest(events) e;
   LOCK TABLE bellpush.inbox IN ROW EXCLUSIVE MODE; -- from now on the mode is what it is
   IF NOT apart AND cardinality(events) > 1 AND to_regclass('bellpush.inbox_by_nr') IS NULL THEN
-    more := events[2:];
+    many := events;
     events := events[1:1];
   END IF;
   WITH put AS (
-    INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags, more)
-      SELECT topic, type, content_type, id, data, expires_us, flags, more FROM unnest(events)
+    INSERT INTO bellpush.inbox (topic, type, content_type, id, data, expires_us, flags, many)
+      SELECT topic, type, content_type, id, data, expires_us, flags, many FROM unnest(events)
       RETURNING ctid, nr
   )
   SELECT array_agg(ctid) FILTER (WHERE nr IS NULL) INTO places FROM put;

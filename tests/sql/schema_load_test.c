@@ -111,7 +111,7 @@ END_TEST
 /* A database of an older version, as far as what the next one adds and changes matters. */
 static void make_version_4(PGconn *db)
 {
-    db_do(db, "ALTER TABLE bellpush.inbox DROP COLUMN more; DELETE FROM bellpush.schema_version "
+    db_do(db, "ALTER TABLE bellpush.inbox DROP COLUMN many; DELETE FROM bellpush.schema_version "
               "WHERE version = 5");
 }
 
