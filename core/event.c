@@ -79,14 +79,15 @@ size_t event_size(const struct event *e)
 
 /* ---- forms ---------------------------------------------------------------------------------- */
 
-struct block *form_find(const struct wire_form *f, unsigned which)
+static struct block *form_find(const struct wire_form *f, unsigned which)
 {
     while (f && f->which != which)
         f = f->next;
     return f ? f->block : NULL;
 }
 
-struct block *form_add(struct wire_form **forms, unsigned which, struct slice bytes)
+/* Keep a copy of the bytes; lends it.  NULL: no memory. */
+static struct block *form_add(struct wire_form **forms, unsigned which, struct slice bytes)
 {
     struct wire_form *f = malloc(sizeof(*f));
     struct block *b = f ? block_new(bytes) : NULL;
@@ -121,19 +122,29 @@ enum rc event_encode(const struct event *e, const struct encoder *as, struct buf
     return rc == RC_OK ? buf_rc(out) : rc;
 }
 
-enum rc event_bytes(struct event *e, const struct encoder *as, struct block **out)
+enum rc forms_bytes(struct wire_form **forms, struct event *const *events, size_t n,
+                    const struct encoder *as, struct block **out)
 {
-    struct buf b = BUF_EMPTY;
+    struct buf all = BUF_EMPTY;
     enum rc rc = RC_OK;
 
-    *out = form_find(e->forms, as->which);
+    *out = form_find(*forms, as->which);
     if (*out)
         return RC_OK;
-    rc = event_encode(e, as, &b);
-    if (rc == RC_OK && !(*out = form_add(&e->forms, as->which, buf_slice(&b))))
+    for (size_t i = 0; i < n && rc == RC_OK; i++)
+        rc = event_encode(events[i], as, &all);
+    if (rc == RC_OK && !(*out = form_add(forms, as->which, buf_slice(&all))))
         rc = RC_NOMEM;
-    if (rc == RC_OK)
+    buf_fini(&all);
+    return rc;
+}
+
+enum rc event_bytes(struct event *e, const struct encoder *as, struct block **out)
+{
+    const struct wire_form *before = e->forms;
+    enum rc rc = forms_bytes(&e->forms, &e, 1, as, out);
+
+    if (e->forms != before)
         e->size += sizeof(struct wire_form) + block_size(*out);
-    buf_fini(&b);
     return rc;
 }

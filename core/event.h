@@ -88,9 +88,9 @@ struct wire_form {
     unsigned which;
     struct block *block; /* one reference */
 };
-struct block *form_find(const struct wire_form *, unsigned which);
-/* Keep a copy of the bytes; lends it.  NULL: no memory. */
-struct block *form_add(struct wire_form **, unsigned which, struct slice bytes) MUST_USE;
+/* Those of n events, one after another.  As event_bytes(). */
+enum rc forms_bytes(struct wire_form **, struct event *const *events, size_t n,
+                    const struct encoder *, struct block **out) MUST_USE;
 void forms_free(struct wire_form *);
 
 #endif

@@ -37,18 +37,7 @@ size_t run_span(struct event *const *events, size_t n)
 
 enum rc run_bytes(struct run *r, const struct encoder *as, struct block **out)
 {
-    struct buf all = BUF_EMPTY;
-    enum rc rc = RC_OK;
-
     if (r->n == 1)
         return event_bytes(r->events[0], as, out);
-    *out = form_find(r->forms, as->which);
-    if (*out)
-        return RC_OK;
-    for (size_t i = 0; i < r->n && rc == RC_OK; i++)
-        rc = event_encode(r->events[i], as, &all);
-    if (rc == RC_OK && !(*out = form_add(&r->forms, as->which, buf_slice(&all))))
-        rc = RC_NOMEM;
-    buf_fini(&all);
-    return rc;
+    return forms_bytes(&r->forms, r->events, r->n, as, out);
 }
