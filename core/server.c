@@ -294,14 +294,17 @@ static void tell(struct server *s, struct event *const *events, size_t n)
 
 void server_events(struct server *s, struct event *const *events, size_t n, int64_t upto)
 {
-    size_t walk;
-
     for (; n > 0 && event_seq(events[0]) <= s->head; n--)
         events++;
     if (n > 0) {
-        s->telling = are_of_one_topic(events, n);
-        for (; n > 0; n -= walk, events += walk)
-            tell(s, events, walk = run_span(events, n));
+        size_t span = run_span(events, n);
+        s->telling = are_of_one_topic(events + span - 1, n - span + 1); /* those of a run are */
+        while (n > 0) {
+            tell(s, events, span);
+            events += span;
+            n -= span;
+            span = n > 0 ? run_span(events, n) : 0;
+        }
         send_soon(s);
         s->telling = false;
         health_told(s, s->head_time_us);

@@ -99,6 +99,63 @@ START_TEST(turns_that_never_end_do_not_starve_the_loop)
 }
 END_TEST
 
+/* ---- events ---------------------------------------------------------------------------------- */
+
+struct ear {
+    struct subscriber sub;
+    char told[16]; /* 'y' or 'n' for each run: is this all that comes? */
+    size_t n;
+};
+
+static void on_run(struct subscriber *sub, struct run *run)
+{
+    struct ear *ear = CONTAINER(sub, struct ear, sub);
+
+    (void)run;
+    ear->told[ear->n++] = server.telling ? 'y' : 'n';
+}
+
+/* What is heard of events of these topics, a capital letter's being as large as a run may be. */
+static void expect_told(const char *topics, const char *wanted)
+{
+    static char bytes[64 * 1024];
+    struct ear ear = { .sub.deliver = on_run };
+    struct event *events[8];
+    struct slice all = SLICE("#");
+    size_t n = strlen(topics);
+
+    memset(bytes, 'x', sizeof(bytes));
+    ck_assert_int_eq(hub_subscribe(server.hub, &ear.sub, &all, 1), RC_OK);
+    for (size_t i = 0; i < n; i++) {
+        bool large = topics[i] < 'a';
+        char topic[] = { (char)(topics[i] | 0x20), '\0' };
+        events[i] =
+            event_new(&(struct event_fields){ .epoch = "e",
+                                              .seq = server.head + 1 + (int64_t)i,
+                                              .topic = slice_of(topic),
+                                              .data = { bytes, large ? sizeof(bytes) : 1 } });
+        ck_assert_ptr_nonnull(events[i]);
+    }
+    server_events(&server, events, n, server.head + (int64_t)n);
+    ck_assert_msg(strcmp(ear.told, wanted) == 0, "%s: %s", topics, ear.told);
+    ck_assert(!server.telling);
+    for (size_t i = 0; i < n; i++)
+        event_unref(events[i]);
+    hub_unsubscribe(server.hub, &ear.sub);
+}
+
+START_TEST(who_is_told_of_one_topic_is_told_of_all_that_has_come)
+{
+    expect_told("a", "y");
+    expect_told("aaa", "y");
+    expect_told("ab", "nn");
+    expect_told("aab", "nn");
+    expect_told("aba", "nnn");
+    expect_told("aAa", "yyy"); /* more than one run of it */
+    expect_told("aAAb", "nnnn");
+}
+END_TEST
+
 /* ---- capacity ------------------------------------------------------------------------------- */
 
 START_TEST(holds_shorten_near_the_limit_then_cease_then_are_refused)
@@ -214,6 +271,7 @@ SUITE(server)
     tcase_add_checked_fixture(tc, server_make, server_unmake);
     tcase_add_test(tc, turns_run_once_in_order_before_the_loop_waits);
     tcase_add_test(tc, a_turn_may_call_for_another_and_end_others);
+    tcase_add_test(tc, who_is_told_of_one_topic_is_told_of_all_that_has_come);
     tcase_add_test(tc, turns_that_never_end_do_not_starve_the_loop);
     tcase_add_test(tc, holds_shorten_near_the_limit_then_cease_then_are_refused);
     tcase_add_test(tc, retry_times_are_spread);
