@@ -275,7 +275,8 @@ static _Noreturn void be_the_janitor(const char *path, pid_t maker)
 
 char *temp_folder(const char *name)
 {
-    char *path = text_of("/tmp/bellpush-%s-XXXXXX", name);
+    const char *top = getenv("TMPDIR");
+    char *path = text_of("%s/bellpush-%s-XXXXXX", top && *top ? top : "/tmp", name);
     struct folder *f = malloc(sizeof *f + strlen(path) + 1);
 
     if (!f || !mkdtemp(path) || chmod(path, 0755))

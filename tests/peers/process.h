@@ -50,8 +50,8 @@ size_t process_children(pid_t, pid_t *pids, size_t max);
 int process_run(const struct process_spec *, int64_t deadline_ms);
 
 /*
- * A new folder /tmp/bellpush-NAME-XXXXXX, mode 0755, removed with all that is in it when the
- * calling process ends, however it ends.  Gives the path (caller frees).
+ * A new folder bellpush-NAME-XXXXXX in $TMPDIR (or /tmp), mode 0755, removed with all that is in it
+ * when the calling process ends, however it ends.  Gives the path (caller frees).
  */
 char *temp_folder(const char *name);
 
