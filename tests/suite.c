@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/suite.h"
 
@@ -53,7 +54,9 @@ int main(int argc, char **argv)
         suite_add_tcase(suite, tc);
         srunner_add_suite(runner, suite);
     }
+    time_t began = time(NULL);
     srunner_run_all(runner, CK_ENV);
+    printf("after %ld s\n", (long)(time(NULL) - began));
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     free(chosen);
