@@ -21,7 +21,14 @@ answer() { # STATUS JSON
     exit 0
 }
 
+# Whatever the answer will be: fcgiwrap takes who does not read what was sent for broken, and says 502.
 body=
+case ${CONTENT_LENGTH:-} in
+'' | *[!0-9]* | ????????*) ;;
+?????*) head -c "$CONTENT_LENGTH" >/dev/null ;;
+*) body=$(head -c "$CONTENT_LENGTH") ;;
+esac
+
 what=${QUERY_STRING:-}
 case ${REQUEST_METHOD:-}:$what in
 GET:)
@@ -70,7 +77,6 @@ if [ "$REQUEST_METHOD" = POST ]; then
     '' | *[!0-9]*) answer '411 Length Required' '{"error":"how long is it?"}' ;;
     ?????*) answer '413 Content Too Large' "{\"error\":\"$rule\"}" ;;
     esac
-    body=$(head -c "$CONTENT_LENGTH")
 fi
 
 # The body travels as a psql variable and is quoted by :'body', never pasted into the statement.

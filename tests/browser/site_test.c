@@ -11,7 +11,7 @@
 #include "tests/peers/process.h"
 #include "tests/suite.h"
 
-enum { ANSWER_MS = 20000, LONG = 4000 };
+enum { ANSWER_MS = 20000, LONG = 4000, FLOOD = 200000 };
 
 static const struct {
     const char *method, *query, *header, *body;
@@ -74,7 +74,7 @@ START_TEST(each_question_gets_its_answer)
 {
     struct page_site *s = page_site_start(_i);
     int port = page_site_port(s);
-    char letters[LONG + 1];
+    char letters[LONG + 1], *flood = calloc(1, FLOOD);
 
     for (size_t i = 0; i < LENGTH(asks); i++) {
         const char *body = asks[i].body ? asks[i].body : "";
@@ -88,6 +88,10 @@ START_TEST(each_question_gets_its_answer)
     ck_assert_int_eq(answer_to(port, "POST", "?order", NULL, most), 201);
     ck_assert_int_eq(answer_to(port, "POST", "?order", NULL, more), 422);
     ck_assert_int_eq(answer_to(port, "POST", "?order", NULL, much), 422);
+    struct slice more_than_a_pipe_holds = { flood, FLOOD };
+    ck_assert_int_eq(answer_to(port, "POST", "?order", NULL, more_than_a_pipe_holds), 413);
+    ck_assert_int_eq(answer_to(port, "PUT", "?order", NULL, more_than_a_pipe_holds), 405);
+    free(flood);
     expect_sql(s, "SELECT count(*) FROM demo_order", "5");
     expect_sql(s, "SELECT item FROM demo_order WHERE id = 2", "'); DROP TABLE demo_order; --");
     expect_sql(s, "SELECT item FROM demo_order WHERE id = 3", "\\'; \\! id");
