@@ -3,14 +3,17 @@
  *
  *      bare each       every event is written to every client by itself
  *      bare together   what has come in one turn of the loop is written to each client at once
+ *      bare log        the same, but for the way in: events are those of bellpush.log
  *
  * GET opens a stream, of server-sent events or, asked for an upgrade, of WebSocket messages; POST
- * publishes its body to all of them; no topics, no parsing beyond what finds the body, no queues,
+ * publishes its body to all of them, or else a bell is heard and the log is read, as a worker does
+ * (BELLPUSH_DATABASE says where); no topics, no parsing beyond what finds the body, no queues,
  * no memory per client but its place in an array.  A client that does not keep up ends the program,
  * because a limit that waits or drops is none.  It takes any free port of 127.0.0.1, prints it, and
  * runs until it is stopped.
  */
 #include <errno.h>
+#include <libpq-fe.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -31,6 +34,8 @@ static struct {
     int place[CLIENTS_MAX];   /* by descriptor: index in streams, plus one; 0: not a stream */
     int n;
     int64_t events;
+    PGconn *log;        /* NULL: who publishes says POST */
+    char after[24];     /* the log has been read to here */
     struct buf pending; /* chunks of this turn, to be written together */
     struct buf unread;  /* the publisher's bytes that are not yet a whole request */
     char buffer[READ_BYTES];
@@ -154,6 +159,71 @@ static void take_posts(int fd)
     }
 }
 
+/* --- the log ------------------------------------------------------------------------------- */
+
+static PGresult *ask_log(const char *sql)
+{
+    PGresult *result = PQexec(bare.log, sql);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK && PQresultStatus(result) != PGRES_COMMAND_OK) {
+        fprintf(stderr, "bare: %s: %s\n", sql, PQerrorMessage(bare.log));
+        exit(EXIT_FAILURE);
+    }
+    return result;
+}
+
+static void open_log(void)
+{
+    const char *dsn = getenv("BELLPUSH_DATABASE");
+
+    bare.log = PQconnectdb(dsn ? dsn : "");
+    PQclear(ask_log("LISTEN bellpush"));
+    PQclear(ask_log("SELECT bellpush.prepare_few()"));
+    PGresult *head = ask_log("SELECT coalesce(max(seq), 0) FROM bellpush.log");
+    snprintf(bare.after, sizeof bare.after, "%s", PQgetvalue(head, 0, 0));
+    PQclear(head);
+    watch(PQsocket(bare.log));
+}
+
+/* The rows after the last ones; their closing row has no number. */
+static void read_log(void)
+{
+    const char *values[] = { bare.after, "1000", "65536" };
+    PGresult *rows = PQexecPrepared(bare.log, "bellpush_few", 3, values, NULL, NULL, 0);
+
+    if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
+        fprintf(stderr, "bare: %s\n", PQerrorMessage(bare.log));
+        exit(EXIT_FAILURE);
+    }
+    for (int i = 0; i < PQntuples(rows) && !PQgetisnull(rows, i, 0); i++) {
+        size_t len;
+        unsigned char *data = PQunescapeBytea((unsigned char *)PQgetvalue(rows, i, 5), &len);
+        publish((struct slice){ (char *)data, len });
+        PQfreemem(data);
+        snprintf(bare.after, sizeof bare.after, "%s", PQgetvalue(rows, i, 0));
+    }
+    PQclear(rows);
+}
+
+static bool bell_has_rung(void)
+{
+    PGnotify *heard;
+    bool rung = false;
+
+    for (; (heard = PQnotifies(bare.log)); PQfreemem(heard))
+        rung = true;
+    return rung;
+}
+
+static void on_bell(void)
+{
+    if (!PQconsumeInput(bare.log))
+        give_up("the log is gone");
+    while (bell_has_rung()) /* another may come with the rows */
+        read_log();
+}
+
+/* --- the loop ------------------------------------------------------------------------------ */
+
 static void on_readable(int fd)
 {
     ssize_t n = recv(fd, bare.buffer, sizeof bare.buffer, 0);
@@ -195,15 +265,18 @@ int main(int argc, char **argv)
     struct rlimit files;
     struct epoll_event ev[BATCH];
 
-    if (argc != 2 || (strcmp(argv[1], "each") && strcmp(argv[1], "together"))) {
-        fprintf(stderr, "usage: bare each|together\n");
+    bool log = argc == 2 && strcmp(argv[1], "log") == 0;
+    bare.together = log || (argc == 2 && strcmp(argv[1], "together") == 0);
+    if (argc != 2 || (!bare.together && strcmp(argv[1], "each") != 0)) {
+        fprintf(stderr, "usage: bare each|together|log\n");
         return EXIT_FAILURE;
     }
-    bare.together = strcmp(argv[1], "together") == 0;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     bare.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (log)
+        open_log();
     listen_somewhere();
     watch(bare.listener);
     for (;;) {
@@ -211,6 +284,8 @@ int main(int argc, char **argv)
         for (int i = 0; i < n; i++)
             if (ev[i].data.fd == bare.listener)
                 on_connection();
+            else if (bare.log && ev[i].data.fd == PQsocket(bare.log))
+                on_bell();
             else
                 on_readable(ev[i].data.fd);
         flush();

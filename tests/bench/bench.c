@@ -152,10 +152,12 @@ static void run_websockets(struct bench *b)
     static const struct target targets[] = {
         { SITE_BELLPUSHD, SITE_WS_BARE, PACED_ALL, false, 0.95 },
         { SITE_BELLPUSHD, SITE_WS_BARE, PACED_ALL, true, 0.95 },
+        { SITE_BELLPUSHD, SITE_WS_BARE_LOG, PACED_ALL, false, 0.95 },
         { SITE_BELLPUSHD, SITE_WS_NODE, PACED_ALL, false, 1 },
         { SITE_BELLPUSHD, SITE_WS_NCHAN, PACED_ALL, false, 1 },
         { SITE_BELLPUSHD, SITE_WS_BARE_TOGETHER, LOADED, false, 0.85 },
         { SITE_BELLPUSHD, SITE_WS_BARE_TOGETHER, LOADED, true, 0.85 },
+        { SITE_BELLPUSHD, SITE_WS_BARE_LOG, LOADED, false, 0.85 },
         { SITE_BELLPUSHD, SITE_WS_NODE, LOADED, false, 1 },
         { SITE_BELLPUSHD, SITE_WS_NCHAN, LOADED, false, 1 },
     };

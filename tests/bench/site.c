@@ -48,6 +48,7 @@ static const struct recipe recipes[SITE__COUNT] = {
     [SITE_NCHAN] = { "nchan in nginx", "/sub/%s", "nginx", start_nchan, false, false },
     [SITE_WS_BARE] = { "bare, a write per event", "/%s", "bare", start_bare, true, false },
     [SITE_WS_BARE_TOGETHER] = { "bare, written together", "/%s", "bare", start_bare, true, false },
+    [SITE_WS_BARE_LOG] = { "bare, told by the log", "/%s", "bare", start_bare, true, true },
     [SITE_WS_NODE] = { "node's ws", "/%s", "node", start_node, true, false },
     [SITE_WS_NCHAN] = { "nchan in nginx", "/sub/%s", "nginx", start_nchan, true, false },
     [SITE_BELLPUSHD] = { "bellpushd", "/push/ws?topic=%s", "bellpushd", start_bellpushd, true,
@@ -117,13 +118,14 @@ static void put_nginx_frame(struct site *s, struct buf *out, const char *load)
 
 /* --- starting ------------------------------------------------------------------------------ */
 
-static pid_t start(struct site *s, const char *const *argv)
+/* stdout_fd 0: the log's. */
+static pid_t start(struct site *s, const char *const *argv, int stdout_fd)
 {
     /* The same for the worker whoever starts it; nobody else looks at these. */
-    char *dsn = text_of("BELLPUSH_DATABASE=%s", s->place->dsn);
+    char *dsn = text_of("BELLPUSH_DATABASE=%s", s->place->dsn ? s->place->dsn : "");
     const char *env[] = { dsn, NULL };
-    pid_t pid = process_start(
-        &(struct process_spec){ .argv = argv, .env = env, .log = s->log, .death_signal = SIGTERM });
+    pid_t pid = process_start(&(struct process_spec){
+        .argv = argv, .env = env, .stdout_fd = stdout_fd, .log = s->log, .death_signal = SIGTERM });
     free(dsn);
     return pid;
 }
@@ -132,7 +134,7 @@ static void start_nginx_program(struct site *s, struct buf *conf)
 {
     char *path = write_conf(s, conf);
     const char *argv[] = { "/usr/sbin/nginx", "-e", s->log, "-c", path, NULL };
-    s->web = start(s, argv);
+    s->web = start(s, argv, 0);
     free(path);
 }
 
@@ -146,7 +148,7 @@ static void start_nginx(struct site *s)
     const char *argv[] = { s->place->program, "--listen", socket, NULL };
     struct buf conf = BUF_EMPTY;
 
-    s->worker = start(s, argv);
+    s->worker = start(s, argv, 0);
     put_nginx_frame(s, &conf, "");
     put_recipe(s, "nginx/bellpush.conf", swaps, &conf);
     buf_puts(&conf, "}\n}\n");
@@ -170,7 +172,7 @@ static void start_lighttpd(struct site *s)
     put_recipe(s, "lighttpd/bellpush.conf", swaps, &conf);
     char *path = write_conf(s, &conf);
     const char *argv[] = { "/usr/sbin/lighttpd", "-D", "-f", path, NULL };
-    s->web = start(s, argv);
+    s->web = start(s, argv, 0);
     free(path);
     free(socket);
 }
@@ -188,15 +190,14 @@ static void start_nchan(struct site *s)
 }
 
 /* A program that takes any port and prints it. */
-static void start_by_itself(struct site *s, const char *const *argv, const char *const *env)
+static void start_by_itself(struct site *s, const char *const *argv)
 {
     int pipe_fd[2];
     char line[16] = "";
 
     if (pipe(pipe_fd))
         give_up(s, "pipe");
-    s->web = process_start(
-        &(struct process_spec){ .argv = argv, .env = env, .stdout_fd = pipe_fd[1], .log = s->log });
+    s->web = start(s, argv, pipe_fd[1]);
     close(pipe_fd[1]);
     if (read(pipe_fd[0], line, sizeof line - 1) <= 0)
         give_up(s, "it prints no port");
@@ -206,10 +207,10 @@ static void start_by_itself(struct site *s, const char *const *argv, const char 
 
 static void start_bare(struct site *s)
 {
-    bool each = s->kind == SITE_BARE || s->kind == SITE_WS_BARE;
-    const char *argv[] = { s->place->bare, each ? "each" : "together", NULL };
+    bool each = s->kind == SITE_BARE || s->kind == SITE_WS_BARE, log = s->kind == SITE_WS_BARE_LOG;
+    const char *argv[] = { s->place->bare, log ? "log" : each ? "each" : "together", NULL };
 
-    start_by_itself(s, argv, NULL);
+    start_by_itself(s, argv);
 }
 
 static void start_node(struct site *s)
@@ -217,7 +218,7 @@ static void start_node(struct site *s)
     char *script = text_of("%s/tests/bench/node_ws.js", s->place->top);
     const char *argv[] = { NODE, script, NULL };
 
-    start_by_itself(s, argv, NULL);
+    start_by_itself(s, argv);
     free(script);
 }
 
@@ -226,7 +227,7 @@ static void start_bellpushd(struct site *s)
     char *address = text_of("127.0.0.1:%d", s->port);
     const char *argv[] = { s->place->daemon, "--listen", address, NULL };
 
-    s->web = start(s, argv);
+    s->web = start(s, argv, 0);
     free(address);
 }
 
@@ -234,7 +235,7 @@ static void start_bellpushd(struct site *s)
 static bool is_ready(void *arg)
 {
     struct site *s = arg;
-    bool worker = recipes[s->kind].database, ready;
+    bool worker = recipes[s->kind].database && recipes[s->kind].start != start_bare, ready;
     struct http *h;
 
     if (process_ended(s->web, NULL) || (s->worker && process_ended(s->worker, NULL)))

@@ -21,8 +21,9 @@ enum site_kind {
     /* WebSockets: */
     SITE_WS_BARE,
     SITE_WS_BARE_TOGETHER,
-    SITE_WS_NODE,  /* node's ws */
-    SITE_WS_NCHAN, /* nchan in nginx */
+    SITE_WS_BARE_LOG, /* the limit for whatever is told by our log */
+    SITE_WS_NODE,     /* node's ws */
+    SITE_WS_NCHAN,    /* nchan in nginx */
     SITE_BELLPUSHD,
     SITE__COUNT
 };
