@@ -19,7 +19,10 @@
 #include <liburing.h>
 #endif
 
-enum { FEW = 4 }; /* fewer are not worth the ring's own cost */
+enum {
+    FEW = 4, /* fewer are not worth the ring's own cost */
+    UNTOLD = -EIO,
+};
 
 struct post {
     bool may_gather; /* the ring is there, or has not been tried yet */
@@ -69,7 +72,6 @@ static bool open_ring(struct post *p)
     return p->is_open;
 }
 
-/* From now on each goes alone; what the ring had not taken is forgotten with it. */
 static void close_ring(struct post *p)
 {
     if (p->is_open)
@@ -90,7 +92,19 @@ static void prepare(struct post *p, struct parcel *parcels, unsigned i)
     else
         io_uring_prep_sendmsg(sqe, parcel->fd, &p->messages[i], MSG_DONTWAIT | MSG_NOSIGNAL);
     io_uring_sqe_set_data(sqe, parcel);
-    parcel->taken = -EIO; /* begun, and no word of how it went: nothing may follow it */
+    parcel->taken = UNTOLD;
+}
+
+/*
+ * The ring has failed: from now on each goes alone.  What it had not taken is forgotten with it;
+ * where there is no word of what became of what it had taken, nothing may follow.
+ */
+static void give_up_ring(struct post *p, const struct parcel *parcels, unsigned submitted)
+{
+    for (unsigned i = 0; i < submitted; i++)
+        if (parcels[i].taken == UNTOLD)
+            (void)shutdown(parcels[i].fd, SHUT_RDWR);
+    close_ring(p);
 }
 
 /* How many of them, from the first on, the ring has taken. */
@@ -101,7 +115,8 @@ static unsigned send_together(struct post *p, struct parcel *parcels, unsigned n
 
     for (unsigned i = 0; i < n; i++)
         prepare(p, parcels, i);
-    int submitted = io_uring_submit_and_wait(&p->ring, n);
+    int rc = io_uring_submit_and_wait(&p->ring, n);
+    unsigned submitted = rc < 0 ? 0 : (unsigned)rc;
     io_uring_for_each_cqe(&p->ring, head, done)
     {
         ((struct parcel *)io_uring_cqe_get_data(done))->taken = done->res;
@@ -109,8 +124,8 @@ static unsigned send_together(struct post *p, struct parcel *parcels, unsigned n
     }
     io_uring_cq_advance(&p->ring, seen);
     if (seen < n)
-        close_ring(p);
-    return submitted < 0 ? 0 : (unsigned)submitted;
+        give_up_ring(p, parcels, submitted);
+    return submitted;
 }
 
 void post_free(struct post *p)

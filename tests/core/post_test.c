@@ -30,6 +30,7 @@ static char narrow[NARROW_BYTES];
  */
 
 static int ring_takes = MANY; /* of what is submitted to it; -1: it refuses */
+static unsigned ring_hides;   /* of its first completions */
 static unsigned ring_calls;
 
 #ifdef BELLPUSH_URING
@@ -43,7 +44,9 @@ int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait)
         return -EAGAIN;
     unsigned n = wait < (unsigned)ring_takes ? wait : (unsigned)ring_takes;
     ring->sq.sqe_tail -= wait - n;
-    return __real_io_uring_submit_and_wait(ring, n);
+    int submitted = __real_io_uring_submit_and_wait(ring, n);
+    io_uring_cq_advance(ring, ring_hides);
+    return submitted;
 }
 
 /* Does this machine have one? */
@@ -75,7 +78,7 @@ static void sockets_open(void)
         theirs[i] = pair[1];
     }
     ring_takes = MANY;
-    ring_calls = 0;
+    ring_hides = ring_calls = 0;
 }
 
 static void sockets_close(void)
@@ -200,6 +203,22 @@ START_TEST(what_a_failing_ring_does_not_take_goes_alone)
 }
 END_TEST
 
+START_TEST(where_the_ring_does_not_say_how_it_went_nothing_follows)
+{
+    ring_hides = 3;
+    fill(MANY);
+    post_send(post, parcels, MANY);
+    for (unsigned i = 0; i < MANY; i++) {
+        if (i >= ring_hides) {
+            arrived_once(i);
+            continue;
+        }
+        ck_assert_int_eq(parcels[i].taken, -EIO);
+        ck_assert_int_eq(send(ours[i], "again", 5, MSG_NOSIGNAL), -1);
+    }
+}
+END_TEST
+
 SUITE(post)
 {
     tcase_add_checked_fixture(tc, with_ring, sockets_close);
@@ -207,6 +226,7 @@ SUITE(post)
     tcase_add_test(tc, one_that_is_full_or_gone_or_narrow_is_in_nobodys_way);
     if (ring_is_here()) {
         tcase_add_test(tc, many_go_in_one_call_and_few_alone);
+        tcase_add_test(tc, where_the_ring_does_not_say_how_it_went_nothing_follows);
         tcase_add_loop_test(tc, what_a_failing_ring_does_not_take_goes_alone, -1, MANY);
     }
 }
