@@ -100,7 +100,7 @@ void client_site_spoil(const struct client_site *s, const char *line, const char
     if (!worse)
         give_up("has no such line:", path);
     file_write(path, slice_of(worse));
-    front_reload(s->front);
+    front_restart(s->front);
     free(worse);
     free(text);
     free(path);

@@ -123,7 +123,7 @@ static void start_front(struct page_site *s)
     append(recipe, lines);
     free(lines);
     free(recipe);
-    front_reload(s->front);
+    front_restart(s->front);
     if (!wait_until(script_answers, s, ANSWER_MS)) {
         front_show_logs(s->front);
         give_up("its script does not answer behind", page_site_name(s));

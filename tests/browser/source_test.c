@@ -63,7 +63,7 @@ static void add_locations(struct client_site *s)
                          "}\n",
                          text, s->port);
     file_write(path, slice_of(more));
-    front_reload(s->front);
+    front_restart(s->front);
     free(more);
     free(text);
     free(path);
