@@ -310,6 +310,12 @@ static void account(struct outbox *o, const struct layout *l, size_t sent, bool 
     }
 }
 
+/* Why nothing was taken. */
+static enum rc rc_of(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK ? RC_AGAIN : RC_CLOSED;
+}
+
 /* All of it. */
 static void lone_sent(struct outbox *o)
 {
@@ -329,7 +335,7 @@ static enum rc send_lone(struct outbox *o, outbox_sink_fn *sink, void *to)
         sent = sink(to, &all, 1, all.iov_len);
     while (sent < 0 && errno == EINTR);
     if (sent < 0)
-        return errno == EAGAIN || errno == EWOULDBLOCK ? RC_AGAIN : RC_CLOSED;
+        return rc_of(errno);
     if ((size_t)sent == all.iov_len) {
         lone_sent(o);
     } else if (queue_reserve(o)) {
@@ -370,7 +376,7 @@ enum rc outbox_posted(struct outbox *o, const struct parcel *p, outbox_frame_fn 
         return RC_OK;
     }
     if (p->taken < 0)
-        return p->taken == -EAGAIN || p->taken == -EWOULDBLOCK ? RC_AGAIN : RC_CLOSED;
+        return rc_of((int)-p->taken);
     if (!queue_reserve(o))
         return RC_NOMEM;
     lay_out(&l, o, frame, arg); /* into the same pieces */
@@ -395,7 +401,7 @@ enum rc outbox_send_to(struct outbox *o, outbox_sink_fn *sink, void *to, outbox_
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
-            return errno == EAGAIN || errno == EWOULDBLOCK ? RC_AGAIN : RC_CLOSED;
+            return rc_of(errno);
         account(o, &l, (size_t)sent, frame != NULL);
         if (o->queue->count == 0 && o->queue->head_len == o->queue->head_off &&
             !o->queue->tail_due) {

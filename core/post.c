@@ -84,13 +84,14 @@ static void prepare(struct post *p, struct parcel *parcels, unsigned i)
     struct io_uring_sqe *sqe = io_uring_get_sqe(&p->ring); /* all POST_MAX are free */
     struct parcel *parcel = &parcels[i];
 
-    p->messages[i] =
-        (struct msghdr){ .msg_iov = parcel->iov, .msg_iovlen = (size_t)parcel->pieces };
-    if (parcel->pieces == 1)
+    if (parcel->pieces == 1) {
         io_uring_prep_send(sqe, parcel->fd, parcel->iov[0].iov_base, parcel->iov[0].iov_len,
                            MSG_DONTWAIT | MSG_NOSIGNAL);
-    else
+    } else {
+        p->messages[i] =
+            (struct msghdr){ .msg_iov = parcel->iov, .msg_iovlen = (size_t)parcel->pieces };
         io_uring_prep_sendmsg(sqe, parcel->fd, &p->messages[i], MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     io_uring_sqe_set_data(sqe, parcel);
     parcel->taken = UNTOLD;
 }
