@@ -161,14 +161,13 @@ static void take_posts(int fd)
 
 /* --- the log ------------------------------------------------------------------------------- */
 
-static PGresult *ask_log(const char *sql)
+/* The same result, if it is one. */
+static PGresult *answered(PGresult *result)
 {
-    PGresult *result = PQexec(bare.log, sql);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK && PQresultStatus(result) != PGRES_COMMAND_OK) {
-        fprintf(stderr, "bare: %s: %s\n", sql, PQerrorMessage(bare.log));
-        exit(EXIT_FAILURE);
-    }
-    return result;
+    if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
+        return result;
+    fprintf(stderr, "bare: the log: %s\n", PQerrorMessage(bare.log));
+    exit(EXIT_FAILURE);
 }
 
 static void open_log(void)
@@ -176,9 +175,9 @@ static void open_log(void)
     const char *dsn = getenv("BELLPUSH_DATABASE");
 
     bare.log = PQconnectdb(dsn ? dsn : "");
-    PQclear(ask_log("LISTEN bellpush"));
-    PQclear(ask_log("SELECT bellpush.prepare_few()"));
-    PGresult *head = ask_log("SELECT coalesce(max(seq), 0) FROM bellpush.log");
+    PQclear(answered(PQexec(bare.log, "LISTEN bellpush")));
+    PQclear(answered(PQexec(bare.log, "SELECT bellpush.prepare_few()")));
+    PGresult *head = answered(PQexec(bare.log, "SELECT coalesce(max(seq), 0) FROM bellpush.log"));
     snprintf(bare.after, sizeof bare.after, "%s", PQgetvalue(head, 0, 0));
     PQclear(head);
     watch(PQsocket(bare.log));
@@ -188,12 +187,8 @@ static void open_log(void)
 static void read_log(void)
 {
     const char *values[] = { bare.after, "1000", "65536" };
-    PGresult *rows = PQexecPrepared(bare.log, "bellpush_few", 3, values, NULL, NULL, 0);
+    PGresult *rows = answered(PQexecPrepared(bare.log, "bellpush_few", 3, values, NULL, NULL, 0));
 
-    if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
-        fprintf(stderr, "bare: %s\n", PQerrorMessage(bare.log));
-        exit(EXIT_FAILURE);
-    }
     for (int i = 0; i < PQntuples(rows) && !PQgetisnull(rows, i, 0); i++) {
         size_t len;
         unsigned char *data = PQunescapeBytea((unsigned char *)PQgetvalue(rows, i, 5), &len);

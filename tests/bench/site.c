@@ -29,6 +29,7 @@ struct recipe {
     const char *name, *target, *holder;
     void (*start)(struct site *);
     bool websockets, database;
+    const char *ready; /* says 200 there when it serves; NULL: any answer will do */
 };
 
 static void start_bare(struct site *);
@@ -39,20 +40,22 @@ static void start_node(struct site *);
 static void start_bellpushd(struct site *);
 
 static const struct recipe recipes[SITE__COUNT] = {
-    [SITE_BARE] = { "bare, a write per event", "/%s", "bare", start_bare, false, false },
-    [SITE_BARE_TOGETHER] = { "bare, written together", "/%s", "bare", start_bare, false, false },
+    [SITE_BARE] = { "bare, a write per event", "/%s", "bare", start_bare, false, false, NULL },
+    [SITE_BARE_TOGETHER] = { "bare, written together", "/%s", "bare", start_bare, false, false,
+                             NULL },
     [SITE_NGINX] = { "worker behind nginx", "/push/events?topic=%s", "bellpush.fcgi", start_nginx,
-                     false, true },
+                     false, true, "/push/ready" },
     [SITE_LIGHTTPD] = { "worker behind lighttpd", "/push/events?topic=%s", "bellpush.fcgi",
-                        start_lighttpd, false, true },
-    [SITE_NCHAN] = { "nchan in nginx", "/sub/%s", "nginx", start_nchan, false, false },
-    [SITE_WS_BARE] = { "bare, a write per event", "/%s", "bare", start_bare, true, false },
-    [SITE_WS_BARE_TOGETHER] = { "bare, written together", "/%s", "bare", start_bare, true, false },
-    [SITE_WS_BARE_LOG] = { "bare, told by the log", "/%s", "bare", start_bare, true, true },
-    [SITE_WS_NODE] = { "node's ws", "/%s", "node", start_node, true, false },
-    [SITE_WS_NCHAN] = { "nchan in nginx", "/sub/%s", "nginx", start_nchan, true, false },
-    [SITE_BELLPUSHD] = { "bellpushd", "/push/ws?topic=%s", "bellpushd", start_bellpushd, true,
-                         true },
+                        start_lighttpd, false, true, "/push/ready" },
+    [SITE_NCHAN] = { "nchan in nginx", "/sub/%s", "nginx", start_nchan, false, false, NULL },
+    [SITE_WS_BARE] = { "bare, a write per event", "/%s", "bare", start_bare, true, false, NULL },
+    [SITE_WS_BARE_TOGETHER] = { "bare, written together", "/%s", "bare", start_bare, true, false,
+                                NULL },
+    [SITE_WS_BARE_LOG] = { "bare, told by the log", "/%s", "bare", start_bare, true, true, NULL },
+    [SITE_WS_NODE] = { "node's ws", "/%s", "node", start_node, true, false, NULL },
+    [SITE_WS_NCHAN] = { "nchan in nginx", "/sub/%s", "nginx", start_nchan, true, false, NULL },
+    [SITE_BELLPUSHD] = { "bellpushd", "/push/ws?topic=%s", "bellpushd", start_bellpushd, true, true,
+                         "/push/ready" },
 };
 
 static _Noreturn void give_up(const struct site *s, const char *why)
@@ -235,15 +238,16 @@ static void start_bellpushd(struct site *s)
 static bool is_ready(void *arg)
 {
     struct site *s = arg;
-    bool worker = recipes[s->kind].database && recipes[s->kind].start != start_bare, ready;
+    const char *asked = recipes[s->kind].ready;
+    bool ready;
     struct http *h;
 
     if (process_ended(s->web, NULL) || (s->worker && process_ended(s->worker, NULL)))
         give_up(s, "it has ended");
-    h = http_new(&(struct http_ask){ .port = s->port, .target = worker ? "/push/ready" : "/" });
+    h = http_new(&(struct http_ask){ .port = s->port, .target = asked ? asked : "/" });
     while (http_status(h) == 0 && http_wait(h, ANSWER_MS))
         ;
-    ready = worker ? http_status(h) == 200 : http_status(h) > 0;
+    ready = asked ? http_status(h) == 200 : http_status(h) > 0;
     http_free(h);
     return ready;
 }
